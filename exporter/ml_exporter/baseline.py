@@ -1,0 +1,241 @@
+"""The baseline: what a model looked like on reference data, as a reviewable JSON text.
+
+A baseline is a vector like any other, with the layout it was counted in, and the noise of every statistic over the reference's own
+windows. It is a value: text in, value out, and the same value gives the same text, byte for byte.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ml_exporter.config import Model, Time, kinds
+from ml_exporter.errors import BaselineError, Problem, shown
+from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, Vector
+from ml_exporter.records import FEATURE_PREFIX
+
+FORMAT = 1
+SCORE = "score"
+"""Name under which the noise of the score's PSI is kept."""
+_AGAIN = "Make the baseline again with `ml-exporter baseline`"
+
+
+@dataclass(frozen=True)
+class PsiNoise:
+    """T = PSI(window, rest) / (1/n + 1/(M - n)) over the reference's own windows: how many, mean, variance, mean of T / (B - 1)."""
+
+    windows: int
+    mean: float
+    variance: float
+    overdispersion: float
+
+
+@dataclass(frozen=True)
+class Phi:
+    """Mean of (value - mean)^2 / SE^2 over `windows` windows of the reference, at least 1."""
+
+    windows: int
+    phi: float
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What the reference's own windows of one length show: PSI by feature (and `score`), phi by statistic."""
+
+    psi: Mapping[str, PsiNoise]
+    phi: Mapping[str, Phi]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The reference of a model. `groups` maps fine bins to the bins of PSI, by feature and `score`; times are microseconds."""
+
+    model: str
+    layout: Layout
+    vector: Vector
+    groups: Mapping[str, tuple[int, ...]]
+    noise: Mapping[str, Noise]
+    start_us: int
+    end_us: int
+    maturity_seconds: float | None
+    hour_seconds: float
+    day_seconds: float
+    window_seconds: Mapping[str, float]
+    summary: Mapping[str, Any]
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Twelve hex digits over everything that the exporter computes with."""
+        return hashlib.sha256(json.dumps(_document(self), sort_keys=True).encode()).hexdigest()[:12]
+
+    def noise_of(self, window: str) -> Noise:
+        """The noise of a window length; empty where the reference was too short for it."""
+        return self.noise.get(window, Noise({}, {}))
+
+
+def dump(baseline: Baseline) -> str:
+    """The artefact's text: one line a value, lists of numbers on one line, so that a reviewer's diff shows what changed."""
+    document = {"format": FORMAT, "fingerprint": baseline.fingerprint, "summary": dict(baseline.summary)}
+    document["warnings"] = list(baseline.warnings)
+    return _pretty(document | _document(baseline)) + "\n"
+
+
+def load(text: str, where: str) -> Baseline:
+    """The baseline in a text that `dump` wrote. Raises BaselineError when it is damaged, edited, or of another format."""
+    try:
+        document = json.loads(text)
+        found = document["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BaselineError([Problem(where, "a baseline made by ml-exporter", shown(str(error)), _AGAIN)]) from error
+    if found != FORMAT:
+        raise BaselineError([Problem(where, f"baseline format {FORMAT}", shown(found), _AGAIN)])
+    try:
+        baseline = _read(document)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise BaselineError(
+            [Problem(where, "a complete baseline", f"{type(error).__name__}: {error}", _AGAIN)]
+        ) from error
+    if baseline.fingerprint != document.get("fingerprint"):
+        got = f"{shown(document.get('fingerprint'))}, but its content has {baseline.fingerprint}"
+        raise BaselineError([Problem(f"{where}.fingerprint", "the fingerprint of the content", got, _AGAIN)])
+    return baseline
+
+
+def misfits(baseline: Baseline, name: str, model: Model, time: Time) -> Iterator[Problem]:
+    """Everything in which the baseline and the configuration of a model contradict each other."""
+    layout = baseline.layout
+    pairs: list[tuple[str, object, object]] = [
+        ("model", name, baseline.model),
+        ("classes", list(model.classes), list(layout.classes)),
+        ("decision_threshold", model.decision_threshold, layout.decision_threshold),
+        ("time.hour", float(time.hour), baseline.hour_seconds),
+        ("time.day", float(time.day), baseline.day_seconds),
+    ]
+    have = {item.name: item for item in layout.features}
+    wanted = kinds(model)
+    pairs.append(("features", sorted(wanted), sorted(have)))
+    for feature in wanted.keys() & have.keys():
+        item = have[feature]
+        kind = "numeric" if isinstance(item, NumericBins) else "categorical"
+        pairs.append((f"features.{feature}", wanted[feature], kind))
+        if isinstance(item, NumericBins) and wanted[feature] == "numeric":
+            pairs.append((f"features.{feature}.range", feature_range(model, feature), (item.low, item.high)))
+    for key, configured, kept in pairs:
+        if configured != kept:
+            yield Problem(f"models.{name}.{key}", f"{shown(kept)} as in the baseline", shown(configured), _AGAIN)
+    if float(model.latency.limit) not in layout.latency_bounds:
+        got = f"{float(model.latency.limit):g}s"
+        yield Problem(f"models.{name}.latency.limit", "the limit that the baseline was made with", got, _AGAIN)
+
+
+def feature_range(model: Model, feature: str) -> tuple[float, float]:
+    """The configured range of a numeric feature, infinite where it is open."""
+    settings = model.features.numeric[feature]
+    low, high = settings.range if settings and settings.range else (None, None)
+    return (-np.inf if low is None else float(low), np.inf if high is None else float(high))
+
+
+def _document(baseline: Baseline) -> dict[str, Any]:
+    layout = baseline.layout
+    head = {
+        item.name: _counts(layout, baseline.vector, item.name)
+        for item in layout.slices
+        if not item.name.startswith(FEATURE_PREFIX)
+    }
+    return {
+        "model": baseline.model,
+        "classes": list(layout.classes),
+        "decision_threshold": layout.decision_threshold,
+        "reference": {
+            "start_us": baseline.start_us,
+            "end_us": baseline.end_us,
+            "maturity_seconds": baseline.maturity_seconds,
+        },
+        "time": {"hour": baseline.hour_seconds, "day": baseline.day_seconds, "windows": dict(baseline.window_seconds)},
+        "features": {item.name: _feature(baseline, item) for item in layout.features},
+        "score_edges": list(layout.score_edges),
+        "score_psi_groups": list(baseline.groups[SCORE]),
+        "latency_bounds": list(layout.latency_bounds),
+        "delay_bounds": list(layout.delay_bounds),
+        "head": head,
+        "noise": {window: _noise(item) for window, item in baseline.noise.items()},
+    }
+
+
+def _feature(baseline: Baseline, item: FeatureBins) -> dict[str, Any]:
+    counts = _counts(baseline.layout, baseline.vector, FEATURE_PREFIX + item.name)
+    groups = list(baseline.groups[item.name])
+    if isinstance(item, CategoryBins):
+        return {"kind": "categorical", "categories": list(item.categories), "psi_groups": groups, "counts": counts}
+    low, high = (None if np.isinf(bound) else bound for bound in (item.low, item.high))
+    units = {"centre": item.centre, "scale": item.scale, "range": [low, high]}
+    return {"kind": "numeric", **units, "edges": list(item.edges), "psi_groups": groups, "counts": counts}
+
+
+def _counts(layout: Layout, vector: Vector, name: str) -> dict[str, Any]:
+    cells = layout.cells(vector, name)
+    return {key: int(value[0]) if len(value) == 1 else value.tolist() for key, value in cells.items()}
+
+
+def _noise(noise: Noise) -> dict[str, Any]:
+    psi = {key: vars(item) for key, item in noise.psi.items()}
+    return {"psi": psi, "phi": {key: vars(item) for key, item in noise.phi.items()}}
+
+
+def _read(document: dict[str, Any]) -> Baseline:
+    features = tuple(_read_feature(name, item) for name, item in document["features"].items())
+    layout = Layout(
+        (document["classes"][0], document["classes"][1]),
+        document["decision_threshold"],
+        tuple(document["score_edges"]),
+        tuple(document["latency_bounds"]),
+        tuple(document["delay_bounds"]),
+        features,
+    )
+    vector = layout.zeros()
+    counts = document["head"] | {FEATURE_PREFIX + name: item["counts"] for name, item in document["features"].items()}
+    for item in layout.slices:
+        for key, cells in layout.cells(vector, item.name).items():
+            cells[:] = counts[item.name][key]
+    groups = {name: tuple(item["psi_groups"]) for name, item in document["features"].items()}
+    groups[SCORE] = tuple(document["score_psi_groups"])
+    noise = {}
+    for window, item in document["noise"].items():
+        psi = {key: PsiNoise(**value) for key, value in item["psi"].items()}
+        noise[window] = Noise(psi, {key: Phi(**value) for key, value in item["phi"].items()})
+    reference, time = document["reference"], document["time"]
+    span = (reference["start_us"], reference["end_us"], reference["maturity_seconds"])
+    times = (time["hour"], time["day"], time["windows"])
+    return Baseline(
+        document["model"],
+        layout,
+        vector,
+        groups,
+        noise,
+        *span,
+        *times,
+        document["summary"],
+        tuple(document["warnings"]),
+    )
+
+
+def _read_feature(name: str, item: dict[str, Any]) -> FeatureBins:
+    if item["kind"] == "categorical":
+        return CategoryBins(name, tuple(item["categories"]))
+    low, high = item["range"]
+    bounds = (-np.inf if low is None else float(low), np.inf if high is None else float(high))
+    return NumericBins(name, tuple(item["edges"]), item["centre"], item["scale"], *bounds)
+
+
+def _pretty(value: Any, indent: str = "") -> str:
+    """JSON with a line for each key; a list without mappings stays on one line."""
+    if isinstance(value, dict) and value:
+        deeper = indent + "  "
+        rows = [f"{deeper}{json.dumps(key)}: {_pretty(item, deeper)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(rows) + "\n" + indent + "}"
+    return json.dumps(value)

@@ -1,0 +1,346 @@
+"""The one table of every exported metric. The exporter renders from it, the docs are generated from it, and the rules import it.
+
+Names follow Prometheus: base units, `_ratio` from 0 to 1, `_total` for counters. `window` is the name of a window such as `1d`,
+`baseline` the name of what is compared with (`reference`).
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+Type = Literal["gauge", "counter", "histogram"]
+
+
+class Metric(NamedTuple):
+    """One metric: its name (with `_total` for counters), type, unit ("" if it has none), help text and label names in order."""
+
+    name: str
+    type: Type
+    unit: str
+    help: str
+    labels: tuple[str, ...]
+
+
+class Sample(NamedTuple):
+    """One value of one series. `labels` are the values of the metric's labels, in the order of the catalogue."""
+
+    name: str
+    labels: tuple[str, ...]
+    value: float
+
+
+class HistogramSample(NamedTuple):
+    """One histogram. `upper_bounds` in ascending order without +Inf, `counts` (not cumulative) one longer, `total` the sum of all values."""
+
+    name: str
+    labels: tuple[str, ...]
+    upper_bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    total: float
+
+
+_M = ("model",)
+_MW = ("model", "window")
+_MB = ("model", "baseline")
+_MWF = ("model", "window", "feature")
+_MBF = ("model", "baseline", "feature")
+_MWBF = ("model", "window", "baseline", "feature")
+_MWB = ("model", "window", "baseline")
+_MWC = ("model", "window", "class")
+_MWBC = ("model", "window", "baseline", "class")
+
+QUALITY: Mapping[str, str] = {
+    "accuracy": "Share of labelled predictions that were right",
+    "precision": "Share of predictions of the positive class that were right",
+    "recall": "Share of actual positives that were predicted",
+    "f1": "Harmonic mean of precision and recall",
+    "roc_auc": "Area under the ROC curve, from the score histograms of both classes",
+    "log_loss": "Mean negative log likelihood of the labels under the scores (nats)",
+    "brier_score": "Mean squared difference between score and label",
+    "calibration_gap": "Mean score minus share of actual positives",
+}
+"""Name of each quality measure (without prefix) and its meaning."""
+
+
+def _quality_metrics() -> tuple[Metric, ...]:
+    rows = []
+    for name, meaning in QUALITY.items():
+        late = "over a window of predictions that ends when their labels have matured"
+        rows.append(Metric(f"ml_{name}", "gauge", "", f"{meaning}, {late}.", _MW))
+        for bound in ("lower", "upper"):
+            text = f"{bound.capitalize()} end of the 95 % interval of ml_{name}."
+            rows.append(Metric(f"ml_{name}_{bound}", "gauge", "", text, _MW))
+        rows.append(Metric(f"ml_baseline_{name}", "gauge", "", f"{meaning}, in the reference.", _MB))
+    return tuple(rows)
+
+
+METRICS: tuple[Metric, ...] = (
+    # identity
+    Metric(
+        "ml_model_info",
+        "gauge",
+        "",
+        "1 for every configured model; exactly one series a model.",
+        ("model", "task", "tier", "team"),
+    ),
+    Metric(
+        "ml_model_version_info",
+        "gauge",
+        "",
+        "1 for every version seen in the longest feature window.",
+        ("model", "version"),
+    ),
+    Metric(
+        "ml_baseline_info",
+        "gauge",
+        "",
+        "1 for the loaded baseline. `dispersion` says whether its noise floor was learned, is provisional, or is assumed.",
+        ("model", "baseline", "fingerprint", "dispersion"),
+    ),
+    Metric(
+        "ml_baseline_created_timestamp_seconds", "gauge", "seconds", "When the baseline's reference data ended.", _MB
+    ),
+    # volume
+    Metric("ml_predictions_total", "counter", "", "Predictions read since the exporter started.", ("model", "version")),
+    Metric("ml_window_rows", "gauge", "", "Predictions in the window.", _MW),
+    Metric("ml_window_start_timestamp_seconds", "gauge", "seconds", "Start of the window in event time.", _MW),
+    Metric("ml_window_end_timestamp_seconds", "gauge", "seconds", "End of the window in event time.", _MW),
+    Metric("ml_last_prediction_timestamp_seconds", "gauge", "seconds", "Event time of the newest prediction read.", _M),
+    # data quality
+    Metric("ml_feature_null_ratio", "gauge", "ratio", "Share of rows in which the feature is null.", _MWF),
+    Metric(
+        "ml_feature_invalid_ratio",
+        "gauge",
+        "ratio",
+        "Share of rows in which the feature has a value that cannot be read.",
+        _MWF,
+    ),
+    Metric(
+        "ml_feature_out_of_range_ratio", "gauge", "ratio", "Share of valid values outside the configured range.", _MWF
+    ),
+    Metric(
+        "ml_feature_unseen_category_ratio",
+        "gauge",
+        "ratio",
+        "Share of valid values that the reference does not know.",
+        _MWF,
+    ),
+    Metric("ml_feature_baseline_null_ratio", "gauge", "ratio", "ml_feature_null_ratio of the reference.", _MBF),
+    Metric("ml_feature_baseline_invalid_ratio", "gauge", "ratio", "ml_feature_invalid_ratio of the reference.", _MBF),
+    Metric(
+        "ml_feature_baseline_out_of_range_ratio",
+        "gauge",
+        "ratio",
+        "ml_feature_out_of_range_ratio of the reference.",
+        _MBF,
+    ),
+    Metric(
+        "ml_feature_baseline_unseen_category_ratio",
+        "gauge",
+        "ratio",
+        "ml_feature_unseen_category_ratio of the reference.",
+        _MBF,
+    ),
+    Metric(
+        "ml_schema_violations_total",
+        "counter",
+        "",
+        "Values that break the schema in rows that were kept, by kind.",
+        ("model", "kind"),
+    ),
+    # drift
+    Metric(
+        "ml_feature_psi", "gauge", "", "Population stability index of the valid values against the baseline.", _MWBF
+    ),
+    Metric(
+        "ml_feature_psi_critical",
+        "gauge",
+        "",
+        "PSI that a window of this size exceeds with probability alpha without any drift.",
+        _MWBF,
+    ),
+    Metric(
+        "ml_feature_psi_overdispersion",
+        "gauge",
+        "",
+        "How much more PSI varies between the reference's own windows than for independent rows.",
+        _MWBF,
+    ),
+    Metric(
+        "ml_feature_mean_shift_sigmas",
+        "gauge",
+        "",
+        "Mean minus baseline mean, in robust standard deviations of the baseline.",
+        _MWBF,
+    ),
+    Metric(
+        "ml_feature_mean_shift_critical_sigmas",
+        "gauge",
+        "",
+        "Absolute mean shift that a window of this size exceeds with probability alpha without any drift.",
+        _MWBF,
+    ),
+    Metric(
+        "ml_false_alarm_alpha",
+        "gauge",
+        "",
+        "Probability of a false alarm for each series and window, from the budget.",
+        ("model", "signal", "window"),
+    ),
+    # predictions
+    Metric("ml_prediction_class_ratio", "gauge", "ratio", "Share of predictions of the class.", _MWC),
+    Metric(
+        "ml_prediction_baseline_class_ratio",
+        "gauge",
+        "ratio",
+        "Share of predictions of the class in the baseline.",
+        ("model", "baseline", "class"),
+    ),
+    Metric(
+        "ml_prediction_class_shift_sigmas",
+        "gauge",
+        "",
+        "Class share minus baseline share, in standard errors of the reference's own windows.",
+        _MWBC,
+    ),
+    Metric(
+        "ml_prediction_class_shift_critical_sigmas",
+        "gauge",
+        "",
+        "Absolute class shift exceeded with probability alpha without any drift.",
+        _MWBC,
+    ),
+    Metric("ml_prediction_psi", "gauge", "", "Population stability index of the scores against the baseline.", _MWB),
+    Metric(
+        "ml_prediction_psi_critical",
+        "gauge",
+        "",
+        "PSI of the scores that a window of this size exceeds with probability alpha.",
+        _MWB,
+    ),
+    Metric("ml_prediction_confidence_mean", "gauge", "ratio", "Mean probability of the predicted class.", _MW),
+    Metric(
+        "ml_prediction_fallback_ratio",
+        "gauge",
+        "ratio",
+        "Share of predictions in which a default answer was served.",
+        _MW,
+    ),
+    Metric("ml_prediction_error_ratio", "gauge", "ratio", "Share of requests that ended in an error.", _MW),
+    # latency
+    Metric(
+        "ml_prediction_latency_seconds",
+        "histogram",
+        "seconds",
+        "Latency of predictions read since the exporter started.",
+        _M,
+    ),
+    Metric(
+        "ml_window_latency_seconds",
+        "gauge",
+        "seconds",
+        "Quantile q of the latency in the window, interpolated in buckets.",
+        ("model", "window", "q"),
+    ),
+    Metric(
+        "ml_window_latency_over_limit_ratio",
+        "gauge",
+        "ratio",
+        "Share of predictions slower than the configured limit.",
+        _MW,
+    ),
+    # quality
+    *_quality_metrics(),
+    Metric("ml_labelled_rows", "gauge", "", "Labelled predictions in the matured window.", _MW),
+    Metric(
+        "ml_labelled_predictions_total",
+        "counter",
+        "",
+        "Predictions that got their first label since the exporter started.",
+        _M,
+    ),
+    Metric(
+        "ml_correct_predictions_total",
+        "counter",
+        "",
+        "Predictions whose first label agreed, since the exporter started.",
+        _M,
+    ),
+    Metric(
+        "ml_confusion_total",
+        "counter",
+        "",
+        "Labelled predictions by actual and predicted class.",
+        ("model", "actual", "predicted"),
+    ),
+    # labels
+    Metric(
+        "ml_labels_total",
+        "counter",
+        "",
+        "Labels read since the exporter started, by what became of them.",
+        ("model", "status"),
+    ),
+    Metric(
+        "ml_label_coverage_ratio",
+        "gauge",
+        "ratio",
+        "Share of predictions in the matured window that have a label.",
+        _MW,
+    ),
+    Metric(
+        "ml_label_delay_seconds",
+        "histogram",
+        "seconds",
+        "Time from prediction to label, since the exporter started.",
+        _M,
+    ),
+    Metric("ml_last_label_timestamp_seconds", "gauge", "seconds", "Event time of the newest label read.", _M),
+    # the exporter
+    Metric("ml_exporter_build_info", "gauge", "", "1, with the version that runs.", ("version", "python_version")),
+    Metric("ml_exporter_rows_read_total", "counter", "", "Lines read, also the rejected ones.", ("source",)),
+    Metric("ml_exporter_rows_rejected_total", "counter", "", "Rows refused, by reason.", ("source", "reason")),
+    Metric("ml_exporter_source_up", "gauge", "", "1 if the last attempt to read the source worked.", ("source",)),
+    Metric(
+        "ml_exporter_source_lag_bytes",
+        "gauge",
+        "bytes",
+        "Bytes written to the source's files that are not read yet.",
+        ("source",),
+    ),
+    Metric(
+        "ml_exporter_source_lag_seconds",
+        "gauge",
+        "seconds",
+        "Age of the oldest bytes that are not read yet; 0 when all is read.",
+        ("source",),
+    ),
+    Metric(
+        "ml_exporter_join_pending_rows",
+        "gauge",
+        "",
+        "Predictions that wait for a label, and labels that wait for their prediction.",
+        ("model", "side"),
+    ),
+    Metric(
+        "ml_exporter_config_last_reload_successful",
+        "gauge",
+        "",
+        "1 if the running configuration is the one on disk at the last reload.",
+        (),
+    ),
+    Metric(
+        "ml_exporter_last_evaluation_timestamp_seconds", "gauge", "seconds", "When the windows were last evaluated.", ()
+    ),
+    Metric("ml_exporter_evaluation_duration_seconds", "gauge", "seconds", "How long the last evaluation took.", ()),
+    Metric("ml_exporter_state_up", "gauge", "", "1 if the last commit of the state worked.", ()),
+    Metric("ml_exporter_series", "gauge", "", "Series exported for the model.", _M),
+    Metric(
+        "ml_exporter_series_dropped_total",
+        "counter",
+        "",
+        "Series not exported because of a cap, by reason.",
+        ("reason",),
+    ),
+)
+
+BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}

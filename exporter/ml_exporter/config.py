@@ -1,0 +1,436 @@
+"""The configuration: YAML text in, frozen values out, every problem at once.
+
+Field docs below are the source of the generated reference `docs/config.md`. Durations are written `90s`, `15m`, `12h`, `1d`;
+sizes `64KiB`, `1MiB`. An unknown key is an error.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+import yaml
+
+from ml_exporter.errors import ConfigError, Problem, shown
+from ml_exporter.records import FEATURE_PREFIX, Field, Kind
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z_][a-zA-Z0-9_\-]{0,63}$")]
+WINDOW_UNITS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
+_WINDOW = re.compile(r"^([1-9]\d*)([mhd])$")
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = re.compile(r"^(\d+)(B|KiB|MiB|GiB)$")
+_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+class Duration(float):
+    """Seconds."""
+
+
+class Size(int):
+    """Bytes."""
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mapping of the configuration file."""
+
+
+class Time(Section, frozen=True):
+    """The units of event time. Only a compressed demo or a test has reason to change `hour` and `day`."""
+
+    pane: Duration = Duration(60)
+    """Length of a fine pane, 1s to 1h; the resolution of short windows."""
+    hour: Duration = Duration(3600)
+    """Length of a coarse pane. Windows longer than three of them start on one."""
+    day: Duration = Duration(86400)
+    """What `1d` in a window's name means."""
+    stale_after: Duration = Duration(3 * 3600)
+    """Gauges of a window that ended longer ago are withheld."""
+    future_tolerance: Duration = Duration(300)
+    """Rows with a timestamp further ahead of the clock are rejected."""
+
+
+class Source(Section, frozen=True):
+    """Log files that grow."""
+
+    files: str
+    """Path of the log, or a glob. Relative to the configuration file."""
+    format: Literal["jsonl"] = "jsonl"
+    """Format of the lines."""
+    settle: Duration = Duration(60)
+    """How long after its end a pane may still get rows; a window ends at least this long ago."""
+    idle_after: Duration = Duration(300)
+    """A source without new rows for this long no longer holds the windows back."""
+    max_line_bytes: Size = Size(1 << 20)
+    """Longer lines are rejected."""
+
+
+class PredictionColumns(Section, frozen=True):
+    """Where a prediction record keeps what is needed. A dot descends into an object: `meta.ts`."""
+
+    timestamp: str = "timestamp"
+    """When the prediction was made: ISO 8601 with zone, or epoch in s, ms, µs or ns."""
+    id: str = "id"
+    """What a label names its prediction by."""
+    version: str | None = None
+    """Version of the model that answered."""
+    prediction: str | None = None
+    """The predicted class. Without it, the score is compared with the decision threshold."""
+    score: str | None = None
+    """Probability of the positive class."""
+    latency: str | None = None
+    """Latency in seconds."""
+    fallback: str | None = None
+    """True when a default answer was served."""
+    error: str | None = None
+    """True when the request failed."""
+
+
+class Predictions(Section, frozen=True):
+    """The prediction log of a model."""
+
+    source: Name
+    """Name of a source."""
+    columns: PredictionColumns = PredictionColumns()
+    """Where the record keeps what."""
+
+
+class LabelColumns(Section, frozen=True):
+    """Where a label record keeps what is needed."""
+
+    id: str = "id"
+    """Id of the prediction."""
+    label: str = "label"
+    """The actual class."""
+    timestamp: str = "timestamp"
+    """When the truth became known."""
+
+
+class Labels(Section, frozen=True):
+    """The label log of a model."""
+
+    source: Name
+    """Name of a source."""
+    columns: LabelColumns = LabelColumns()
+    """Where the record keeps what."""
+    align: Literal["prediction"] = "prediction"
+    """Quality counts fall into the window of the prediction's time, which ends `maturity` ago."""
+    maturity: Duration | None = None
+    """How long after a prediction its label is taken as overdue. Default: the 99th percentile of the label delay in the baseline."""
+    grace: Duration = Duration(3600)
+    """How long a label waits for a prediction that was not read yet."""
+    expire_after: Duration = Duration(35 * 86400)
+    """Labels that come later than this after their prediction are counted as late and not joined."""
+
+
+class NumericFeature(Section, frozen=True):
+    """A feature that is a number."""
+
+    range: tuple[float | None, float | None] | None = None
+    """Lowest and highest plausible value; `null` leaves a side open."""
+
+
+class CategoricalFeature(Section, frozen=True):
+    """A feature that is one of some values."""
+
+
+class Features(Section, frozen=True):
+    """The features of a model. Leave calendar columns (hour, weekday, month) out: they drift by nature."""
+
+    object: str | None = None
+    """Key of the nested object that holds the features. Without it they are keys of the record."""
+    prefix: str = ""
+    """What the log puts before each feature's name."""
+    numeric: dict[str, NumericFeature | None] = {}
+    """Features that are numbers."""
+    categorical: dict[str, CategoricalFeature | None] = {}
+    """Features that are one of some values."""
+
+
+class Latency(Section, frozen=True):
+    """The latency agreement."""
+
+    limit: Duration = Duration(0.5)
+    """A prediction slower than this counts against the agreement."""
+
+
+class Windows(Section, frozen=True):
+    """Over which windows the gauges are computed. More windows, more series."""
+
+    features: tuple[str, ...] = ("1h", "1d")
+    """Windows of the feature gauges."""
+    head: tuple[str, ...] = ("5m", "1h", "2h", "1d")
+    """Windows of volume, predictions, scores, latency and quality."""
+    quality: tuple[str, ...] = ("30d",)
+    """Windows that quality has beside those of the head."""
+
+
+class Model(Section, frozen=True):
+    """A model: its logs, features and classes."""
+
+    task: Literal["binary"]
+    """What it predicts."""
+    team: Name
+    """Who owns it; alerts are routed by it."""
+    baseline: str
+    """Path of the baseline artefact, made by `ml-exporter baseline`."""
+    classes: tuple[str, str]
+    """The negative and the positive class, as the logs spell them."""
+    predictions: Predictions
+    """The prediction log."""
+    tier: Literal["1", "2", "3"] = "3"
+    """How much depends on it; `1` is the highest."""
+    decision_threshold: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.5
+    """Scores from here on mean the positive class."""
+    labels: Labels | None = None
+    """The label log, if there is one."""
+    features: Features = Features()
+    """The features to watch."""
+    latency: Latency = Latency()
+    """The latency agreement."""
+    windows: Windows = Windows()
+    """The windows."""
+    false_alarms_per_month: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    """Budget that the critical values are computed from."""
+    series_limit: Annotated[int, msgspec.Meta(ge=100)] = 2000
+    """Most series this model may export."""
+
+
+class Config(Section, frozen=True):
+    """The whole file."""
+
+    sources: dict[Name, Source]
+    """The logs, by name."""
+    models: dict[Name, Model]
+    """The models, by name."""
+    state: str = "state"
+    """Directory of the state. Relative to the configuration file. One exporter a directory."""
+    interval: Duration = Duration(15)
+    """How often windows are evaluated."""
+    time: Time = Time()
+    """The units of event time."""
+
+
+def window_seconds(name: str, time: Time) -> float:
+    """Length of a window in seconds, from its name and the configured hour and day.
+
+    >>> window_seconds("1d", Time()), window_seconds("5m", Time())
+    (86400.0, 300.0)
+    """
+    found = _WINDOW.match(name)
+    if not found:
+        raise ConfigError(
+            [Problem("windows", "a window like 5m, 1h or 1d", shown(name), "Write a whole number and m, h or d")]
+        )
+    count, unit = int(found[1]), found[2]
+    return count * (float(time.day) if unit == "d" else float(time.hour) * WINDOW_UNITS[unit])
+
+
+def parse(text: str, where: str = "config") -> Config:
+    """The configuration in a YAML text. Raises ConfigError with every problem found."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            [Problem(where, "a YAML document", shown(" ".join(str(error).split()), 200), "Mend the syntax")]
+        ) from error
+    problems: list[Problem] = []
+    config = _convert(Config, document, where, problems)
+    if not problems:
+        problems.extend(_contradictions(config, where))
+    if problems:
+        raise ConfigError(problems)
+    return config  # type: ignore[no-any-return]
+
+
+def _convert(kind: Any, value: Any, path: str, problems: list[Problem]) -> Any:
+    """`value` as a `kind`; what does not fit is appended to `problems` and gives None."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated and arguments[0] in (Duration, Size):
+        kind = arguments[0]
+    if type(None) in arguments and origin is not dict:
+        if value is None:
+            return None
+        kind = next(item for item in arguments if item is not type(None))
+        origin, arguments = get_origin(kind), get_args(kind)
+    if kind in (Duration, Size):
+        return _quantity(kind, value, path, problems)
+    if origin is dict:
+        return _mapping(arguments, value, path, problems)
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return _section(kind, value, path, problems)
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        problems.append(_leaf_problem(kind, value, path, error))
+        return None
+
+
+def _section(kind: type[Section], value: Any, path: str, problems: list[Problem]) -> Any:
+    if not isinstance(value, dict):
+        problems.append(Problem(path, "a mapping", shown(value), f"Write the keys of {kind.__name__.lower()}"))
+        return None
+    fields = {item.name: item for item in msgspec.structs.fields(kind)}
+    before = len(problems)
+    for key in value:
+        if key not in fields:
+            known = ", ".join(fields)
+            problems.append(
+                Problem(f"{path}.{key}", "a known key", "an unknown one", f"Remove it, or use one of: {known}")
+            )
+    given = {
+        key: _convert(fields[key].type, item, f"{path}.{key}", problems) for key, item in value.items() if key in fields
+    }
+    for name, item in fields.items():
+        if item.required and name not in value:
+            problems.append(Problem(f"{path}.{name}", "a value", "nothing", "Add the key"))
+    return kind(**given) if len(problems) == before else None
+
+
+def _mapping(arguments: tuple[Any, ...], value: Any, path: str, problems: list[Problem]) -> Any:
+    if not isinstance(value, dict):
+        problems.append(Problem(path, "a mapping of names", shown(value), "Write `name: ...` below it"))
+        return None
+    result = {}
+    for key, item in value.items():
+        spelled = _convert(arguments[0], key, f"{path}.{key}", problems)
+        result[spelled] = _convert(arguments[1], item, f"{path}.{key}", problems)
+    return result
+
+
+def _quantity(kind: type, value: Any, path: str, problems: list[Problem]) -> Any:
+    pattern, units = (_DURATION, _SECONDS) if kind is Duration else (_SIZE, _BYTES)
+    found = pattern.match(value) if isinstance(value, str) else None
+    if found:
+        return kind(float(found[1]) * units[found[2]])
+    what, example = (
+        ("a duration like 90s, 15m or 12h", "15m") if kind is Duration else ("a size like 64KiB or 1MiB", "1MiB")
+    )
+    problems.append(Problem(path, what, shown(value), f"Write a number and a unit, for example {example}"))
+    return None
+
+
+def _leaf_problem(kind: Any, value: Any, path: str, error: msgspec.ValidationError) -> Problem:
+    base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    if get_origin(base) is Literal:
+        allowed = ", ".join(str(item) for item in get_args(base))
+        return Problem(
+            path, f"one of {allowed}", shown(value), "Write one of these, in quotes if it looks like a number"
+        )
+    expected = str(error).split(" - at ")[0].removeprefix("Expected ").split(", got ")[0].replace("`", "")
+    return Problem(path, expected, shown(value), "Change the value")
+
+
+def _contradictions(config: Config, where: str) -> Iterator[Problem]:
+    """What single values cannot show: references, order of durations, columns that are needed."""
+    time = config.time
+    if not 1 <= time.pane <= time.hour:
+        yield Problem(
+            f"{where}.time.pane", "1s up to one hour", shown(float(time.pane)), "Choose a shorter or longer pane"
+        )
+    for unit, smaller in (("hour", "pane"), ("day", "hour")):
+        ratio = getattr(time, unit) / getattr(time, smaller)
+        if abs(ratio - round(ratio)) > 1e-9:
+            got = f"{getattr(time, unit):g}s against {getattr(time, smaller):g}s"
+            yield Problem(f"{where}.time.{unit}", f"a multiple of {smaller}", got, "Choose a multiple")
+    if not config.models:
+        yield Problem(f"{where}.models", "at least one model", "none", "Add a model")
+    used: dict[str, str] = {}
+    for name, model in config.models.items():
+        yield from _model_contradictions(model, f"{where}.models.{name}", config, used)
+
+
+def _model_contradictions(model: Model, path: str, config: Config, used: dict[str, str]) -> Iterator[Problem]:
+    logs = {"predictions": model.predictions.source}
+    if model.labels:
+        logs["labels"] = model.labels.source
+    for key, source in logs.items():
+        if source not in config.sources:
+            known = ", ".join(config.sources) or "none"
+            yield Problem(
+                f"{path}.{key}.source", f"the name of a source ({known})", shown(source), "Name one of them or add it"
+            )
+        elif source in used:
+            yield Problem(
+                f"{path}.{key}.source", f"a source of its own (not that of {used[source]})", shown(source), "Add one"
+            )
+        used.setdefault(source, f"{path}.{key}")
+    columns = model.predictions.columns
+    if columns.prediction is None and columns.score is None:
+        yield Problem(
+            f"{path}.predictions.columns", "`prediction` or `score`", "neither", "Say where the log keeps one of them"
+        )
+    if model.classes[0] == model.classes[1]:
+        yield Problem(
+            f"{path}.classes", "two different classes", shown(model.classes), "Name the negative, then the positive one"
+        )
+    for feature in sorted(set(model.features.numeric) & set(model.features.categorical)):
+        yield Problem(f"{path}.features", f"{feature} once", "it under numeric and categorical", "Remove one of them")
+    for key, names in (
+        ("features", model.windows.features),
+        ("head", model.windows.head),
+        ("quality", model.windows.quality),
+    ):
+        for name in names:
+            if not _WINDOW.match(name):
+                yield Problem(
+                    f"{path}.windows.{key}",
+                    "a window like 5m, 1h or 1d",
+                    shown(name),
+                    "Write a whole number and m, h or d",
+                )
+            elif name not in model.windows.head and key == "features":
+                yield Problem(
+                    f"{path}.windows.features",
+                    f"windows of the head ({', '.join(model.windows.head)})",
+                    shown(name),
+                    "Add it there",
+                )
+    for feature, settings in model.features.numeric.items():
+        low, high = settings.range if settings and settings.range else (None, None)
+        if low is not None and high is not None and low >= high:
+            yield Problem(
+                f"{path}.features.numeric.{feature}.range", "lowest before highest", f"[{low:g}, {high:g}]", "Swap them"
+            )
+
+
+def kinds(model: Model) -> Mapping[str, str]:
+    """The watched features of a model in the order of the file, with `numeric` or `categorical`."""
+    return dict.fromkeys(model.features.numeric, "numeric") | dict.fromkeys(model.features.categorical, "categorical")
+
+
+def prediction_fields(model: Model) -> tuple[Field, ...]:
+    """The canonical columns of a model's predictions and where its log keeps them."""
+    columns = model.predictions.columns
+    found = [
+        Field("timestamp", _path(columns.timestamp), "time", required=True),
+        Field("id", _path(columns.id), "id", required=model.labels is not None),
+    ]
+    optional: tuple[tuple[str, str | None, Kind], ...] = (
+        ("version", columns.version, "text"),
+        ("prediction", columns.prediction, "text"),
+        ("score", columns.score, "number"),
+        ("latency", columns.latency, "number"),
+        ("fallback", columns.fallback, "flag"),
+        ("error", columns.error, "flag"),
+    )
+    found += [Field(name, _path(path), kind) for name, path, kind in optional if path is not None]
+    outer = _path(model.features.object) if model.features.object else ()
+    for name, kind in kinds(model).items():
+        key = model.features.prefix + name
+        found.append(Field(FEATURE_PREFIX + name, (*outer, key), "number" if kind == "numeric" else "text"))
+    return tuple(found)
+
+
+def label_fields(labels: Labels) -> tuple[Field, ...]:
+    """The canonical columns of a label log."""
+    columns = labels.columns
+    return (
+        Field("timestamp", _path(columns.timestamp), "time", required=True),
+        Field("id", _path(columns.id), "id", required=True),
+        Field("label", _path(columns.label), "text", required=True),
+    )
+
+
+def _path(dotted: str) -> tuple[str, ...]:
+    return tuple(dotted.split("."))

@@ -1,0 +1,157 @@
+"""Panes: vectors by event time, and windows as their sums.
+
+Rows younger than three hours (by the newest event seen) fall into a fine pane and into their hour; older rows into their hour only.
+A short window is a sum of fine panes. A window that reaches further back than the fine panes starts on the hour and is a sum of hours,
+and of fine panes for the hour in which it ends.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from ml_exporter.layout import Layout, Projection, Vector
+
+FINE, HOUR = "fine", "hour"
+FINE_HOURS = 3
+
+Key = tuple[str, int]
+"""Kind of the pane and its start in microseconds."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Lengths of fine panes and hours, in microseconds."""
+
+    pane_us: int
+    hour_us: int
+
+    def start(self, kind: str, time_us: int) -> int:
+        """Start of the pane that holds a time."""
+        length = self.pane_us if kind == FINE else self.hour_us
+        return time_us // length * length
+
+    def fine_from(self, newest_us: int) -> int:
+        """Fine panes that start before this are not kept, given the newest event."""
+        return self.start(HOUR, newest_us) - FINE_HOURS * self.hour_us
+
+    def span(self, end_us: int, length_us: int, newest_us: int) -> tuple[int, int] | None:
+        """Start and end of the window of a length that ends at or before `end_us`, given the newest event.
+
+        Where fine panes are gone the window ends on the hour; None if it is shorter than an hour then.
+        """
+        kept_from = self.fine_from(newest_us)
+        end = self.start(FINE, end_us)
+        start = end - -(-length_us // self.pane_us) * self.pane_us
+        if length_us <= FINE_HOURS * self.hour_us and start >= kept_from:
+            return start, end
+        if end < kept_from:
+            end = self.start(HOUR, end)
+            if length_us < self.hour_us:
+                return None
+        return self.start(HOUR, end - length_us), end
+
+
+@dataclass
+class Panes:
+    """The panes of one model: dense vectors while they change, compressed at rest.
+
+    `changed` are the keys whose blobs the store has not written yet; `settle()` compresses them.
+    """
+
+    layout: Layout
+    grid: Grid
+    newest_us: int = 0
+    changed: set[Key] = field(default_factory=set)
+    _dense: dict[Key, Vector] = field(default_factory=dict)
+    _rest: dict[Key, bytes] = field(default_factory=dict)
+
+    def add(self, kind: str, start_us: int, vector: Vector) -> None:
+        """Adds a vector to a pane."""
+        key = (kind, start_us)
+        pane = self._dense.get(key)
+        if pane is None:
+            self._dense[key] = self._at_rest(key) + vector if key in self._rest else vector.copy()
+        else:
+            pane += vector
+        self.changed.add(key)
+
+    def add_groups(self, pane_starts_us: Vector, matrix: Vector) -> None:
+        """Adds vectors to their hours, and to their fine panes where those are kept. `pane_starts_us` ascends; see `keys`."""
+        hours = pane_starts_us // self.grid.hour_us
+        bounds = np.flatnonzero(np.diff(hours, prepend=-1, append=-1)).tolist()
+        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+            self.add(HOUR, int(hours[start]) * self.grid.hour_us, matrix[start:stop].sum(axis=0))
+        for position in np.flatnonzero(pane_starts_us >= self.grid.fine_from(self.newest_us)):
+            self.add(FINE, int(pane_starts_us[position]), matrix[position])
+
+    def keys(self, time_us: Vector) -> Vector:
+        """The pane of each row: its fine pane where that is kept, else its hour."""
+        fine = time_us // self.grid.pane_us * self.grid.pane_us
+        old = time_us < self.grid.fine_from(self.newest_us)
+        return np.where(old, time_us // self.grid.hour_us * self.grid.hour_us, fine) if old.any() else fine
+
+    def advance(self, time_us: int) -> None:
+        """Notes the newest event time seen. Fine panes that are too old for it are dropped; their rows are in their hours."""
+        if time_us <= self.newest_us:
+            return
+        self.newest_us = time_us
+        self.drop_before(FINE, self.grid.fine_from(time_us))
+
+    def drop_before(self, kind: str, start_us: int) -> None:
+        """Forgets the panes of a kind that start earlier."""
+        for key in [key for key in self._dense.keys() | self._rest.keys() if key[0] == kind and key[1] < start_us]:
+            self._dense.pop(key, None)
+            self._rest.pop(key, None)
+            self.changed.add(key)
+
+    def sum(self, start_us: int, end_us: int) -> Vector:
+        """The vector of a span as `Grid.span` gives it."""
+        total = self.layout.zeros()
+        for key in self._cover(start_us, end_us):
+            if key in self._dense:
+                total += self._dense[key]
+            elif key in self._rest:
+                total += self._at_rest(key)
+        return total
+
+    def settle(self) -> Iterator[tuple[Key, bytes | None]]:
+        """Compresses what changed, and yields each changed pane with its blob (None: it is gone) for the store."""
+        for key in sorted(self.changed):
+            if key in self._dense:
+                self._rest[key] = compress(self._dense.pop(key))
+            yield key, self._rest.get(key)
+        self.changed.clear()
+
+    def restore(self, blobs: Iterable[tuple[Key, bytes]], projection: Projection | None, newest_us: int) -> None:
+        """Takes back what the store kept. A projection carries over the slices that still fit."""
+        self.newest_us = newest_us
+        for key, blob in blobs:
+            self._rest[key] = blob if projection is None else compress(projection(decompress(blob)))
+            if projection is not None:
+                self.changed.add(key)
+
+    def _cover(self, start_us: int, end_us: int) -> Iterator[Key]:
+        grid = self.grid
+        if start_us < grid.fine_from(self.newest_us):
+            last = grid.start(HOUR, end_us)
+            yield from ((HOUR, hour) for hour in range(start_us, last, grid.hour_us))
+            start_us = last
+        yield from ((FINE, pane) for pane in range(start_us, end_us, grid.pane_us))
+
+    def _at_rest(self, key: Key) -> Vector:
+        return decompress(self._rest[key])
+
+
+def compress(vector: Vector) -> bytes:
+    """A vector as bytes: its length in cells (8 bytes), then its cells, compressed."""
+    packed: bytes = pa.compress(vector.tobytes(), codec="zstd", asbytes=True)
+    return len(vector).to_bytes(8, "little") + packed
+
+
+def decompress(blob: bytes) -> Vector:
+    """What `compress` made."""
+    size = int.from_bytes(blob[:8], "little")
+    raw: bytes = pa.decompress(blob[8:], decompressed_size=size * 8, codec="zstd", asbytes=True)
+    return np.frombuffer(raw, np.int64)

@@ -1,0 +1,310 @@
+"""The order of the stages for one model: batches in, panes and counters kept, samples out. No I/O, and `now` is an argument."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_exporter.baseline import Baseline
+from ml_exporter.catalogue import BY_NAME, HistogramSample, Sample
+from ml_exporter.config import Config, Model, Source, Time, window_seconds
+from ml_exporter.config import Windows as DefaultWindows
+from ml_exporter.join import LABEL, PREDICTION, Join, Matched, hash_ids
+from ml_exporter.layout import DELAY_UNIT, LATENCY_UNIT, Layout, Vector
+from ml_exporter.panes import Grid, Panes
+from ml_exporter.records import LABEL_STATUSES, VIOLATION_KINDS, Batch
+from ml_exporter.statistics.dispersion import alpha_from_budget, state
+from ml_exporter.vectorise import UNKNOWN_CLASS, Scored, Vectoriser, group_rows, make_vectoriser
+from ml_exporter.vitals import ALWAYS, VITALS
+from ml_exporter.vitals.windows import REFERENCE, Window, Windows
+
+MAX_VERSIONS = 20
+OTHER = "__other__"
+NO_VERSION = ""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The configured times that decide where rows and windows fall, all in microseconds."""
+
+    grid: Grid
+    settle_us: int
+    idle_after_us: int
+    stale_after_us: int
+    future_us: int
+    maturity_us: int
+    retention_us: int
+    grace_us: int
+    expire_us: int
+
+    @classmethod
+    def of(cls, model: Model, time: Time, source: Source, maturity_seconds: float) -> "Timing":
+        """The times of one model. Panes are kept as long as any window, or a late label, can reach."""
+        longest = max(
+            window_seconds(name, time)
+            for name in (*model.windows.head, *model.windows.features, *model.windows.quality)
+        )
+        labels = model.labels
+        seconds = (source.settle, source.idle_after, time.stale_after, time.future_tolerance, maturity_seconds)
+        kept = longest + maturity_seconds + 2 * time.day
+        waits = (labels.grace, labels.expire_after) if labels else (0.0, 0.0)
+        grid = Grid(micros(time.pane), micros(time.hour))
+        return cls(grid, *(micros(item) for item in (*seconds, kept, *waits)))
+
+
+def micros(seconds: float) -> int:
+    """Seconds as whole microseconds."""
+    return round(seconds * 1e6)
+
+
+@dataclass
+class Counting:
+    """Everything counted for one model: panes, waiting joins, and counters since the start of the process."""
+
+    layout: Layout
+    timing: Timing
+    has_labels: bool
+    panes: Panes = field(init=False)
+    join: Join = field(init=False)
+    total: Vector = field(init=False)
+    by_version: Counter[str] = field(default_factory=Counter)
+    violations: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    versions_us: dict[str, int] = field(default_factory=dict)
+    last_label_us: int = 0
+    last_arrival_us: int = 0
+    vectoriser: Vectoriser = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.panes = Panes(self.layout, self.timing.grid)
+        self.join = Join(self.timing.grace_us, self.timing.expire_us)
+        self.total = self.layout.zeros()
+        self.vectoriser = make_vectoriser(self.layout)
+
+    def predictions(self, batch: Batch, now_us: int) -> Mapping[str, int]:
+        """Takes in predictions; returns how many rows the clock refused, by reason."""
+        self.violations.update(batch.violations)
+        times = batch.table.column("timestamp").to_numpy()
+        future, late = times > now_us + self.timing.future_us, times < now_us - self.timing.retention_us
+        refused = {"future": int(future.sum()), "too_late": int(late.sum())}
+        table = batch.table
+        if any(refused.values()):
+            table = table.filter(pa.array(~(future | late)))
+            times = times[~(future | late)]
+        if len(times):
+            self._count(table, np.asarray(times, np.int64), now_us)
+        return {reason: count for reason, count in refused.items() if count}
+
+    def _count(self, table: pa.Table, times: Vector, now_us: int) -> None:
+        self.last_arrival_us = now_us
+        self.panes.advance(int(times.max()))
+        keys, groups = group_rows(self.panes.keys(times))
+        matrix, scored = self.vectoriser.predictions(table, groups, self.has_labels)
+        self.panes.add_groups(keys, matrix)
+        self.total += matrix.sum(axis=0)
+        self._count_versions(table, times)
+        if self.has_labels:
+            self._wait(table, times, scored)
+
+    def _count_versions(self, table: pa.Table, times: Vector) -> None:
+        if "version" not in table.column_names:
+            self.by_version[NO_VERSION] += len(times)
+            return
+        encoded = pc.dictionary_encode(pc.fill_null(table.column("version"), NO_VERSION).combine_chunks())
+        codes = encoded.indices.to_numpy()
+        newest = np.zeros(len(encoded.dictionary), np.int64)
+        np.maximum.at(newest, codes, times)
+        for name, count, seen in zip(
+            encoded.dictionary.to_pylist(), np.bincount(codes).tolist(), newest.tolist(), strict=True
+        ):
+            kept = name if name in self.versions_us or len(self.versions_us) < MAX_VERSIONS else OTHER
+            self.by_version[kept] += count
+            self.versions_us[kept] = max(seen, self.versions_us.get(kept, 0))
+
+    def _wait(self, table: pa.Table, times: Vector, scored: Scored) -> None:
+        known = (scored.predicted != UNKNOWN_CLASS) & np.asarray(pc.is_valid(table.column("id")).to_numpy(), np.bool_)
+        fresh = np.zeros(int(known.sum()), PREDICTION)
+        fresh["hash"] = hash_ids(table.column("id"))[known]
+        fresh["time_us"], fresh["score"], fresh["predicted"] = (
+            times[known],
+            scored.score[known],
+            scored.predicted[known],
+        )
+        self._joined(*self.join.predictions(fresh))
+
+    def labels(self, batch: Batch, now_us: int) -> Mapping[str, int]:
+        """Takes in labels; returns how many rows the clock refused, by reason."""
+        self.violations.update(batch.violations)
+        times = np.asarray(batch.table.column("timestamp").to_numpy(), np.int64)
+        future = times > now_us + self.timing.future_us
+        table = batch.table.filter(pa.array(~future)) if future.any() else batch.table
+        actual = pc.index_in(table.column("label"), value_set=pa.array(self.layout.classes))
+        valid = np.asarray(pc.is_valid(actual).to_numpy(), np.bool_)
+        self.statuses["invalid"] += int((~valid).sum())
+        fresh = np.zeros(int(valid.sum()), LABEL)
+        fresh["hash"] = hash_ids(table.column("id"))[valid]
+        fresh["time_us"] = times[~future][valid]
+        fresh["actual"] = actual.drop_null().to_numpy()
+        fresh["seen_us"] = now_us
+        if len(fresh):
+            self.last_label_us = max(self.last_label_us, int(fresh["time_us"].max()))
+            self._joined(*self.join.labels(fresh))
+        return {"future": int(future.sum())} if future.any() else {}
+
+    def _joined(self, matched: Matched, statuses: Mapping[str, int]) -> None:
+        self.statuses.update(statuses)
+        if not len(matched.time_us):
+            return
+        keys, groups = group_rows(self.panes.keys(matched.time_us))
+        scored = self.vectoriser.scored(matched.predicted, matched.score)
+        matrix = self.vectoriser.labels(scored, matched.actual, matched.delay_seconds, groups)
+        self.panes.add_groups(keys, matrix)
+        self.total += matrix.sum(axis=0)
+
+    def expire(self, now_us: int) -> None:
+        """Forgets what no window can reach any more."""
+        oldest = self.panes.newest_us - self.timing.retention_us
+        self.panes.drop_before("hour", oldest)
+        self.statuses["orphan"] += self.join.expire(self.panes.newest_us, now_us)
+
+
+def windows_at(counting: Counting, name: str, model: Model, time: Time, now_us: int) -> Windows:
+    """The windows of a model at an instant: current ones end at the last settled pane, matured ones `maturity` earlier."""
+    timing, newest = counting.timing, counting.panes.newest_us
+    end = now_us - timing.settle_us
+    if now_us - counting.last_arrival_us <= timing.idle_after_us:
+        end = min(end, newest)
+    quality = tuple(dict.fromkeys((*model.windows.head, *model.windows.quality)))
+    current = tuple(_windows(counting, model.windows.head, time, end))
+    matured = tuple(_windows(counting, quality, time, end - timing.maturity_us)) if counting.has_labels else ()
+    limit = float(model.latency.limit)
+    return Windows(name, current, matured, model.windows.features, alpha(model, time), limit)
+
+
+def _windows(counting: Counting, names: Iterable[str], time: Time, end_us: int) -> Iterator[Window]:
+    for name in names:
+        seconds = window_seconds(name, time)
+        span = counting.timing.grid.span(end_us, micros(seconds), counting.panes.newest_us)
+        if span is not None:
+            yield Window(name, seconds, *span, counting.panes.sum(*span))
+
+
+def alerting_series(model: Model) -> Mapping[str, int]:
+    """How many series of each signal a day's window may raise a false alarm with."""
+    numeric = len(model.features.numeric)
+    features = numeric + len(model.features.categorical)
+    return {"feature_psi": features, "feature_mean_shift": numeric, "prediction_psi": 1, "prediction_class_shift": 1}
+
+
+def alerting_windows(model: Model, time: Time) -> Iterable[str]:
+    """The feature windows that drift alerts read: multiples of a day, so that the time of day cannot drift."""
+    return tuple(name for name in model.windows.features if window_seconds(name, time) % time.day == 0)
+
+
+def alpha(model: Model, time: Time) -> float:
+    """The share of the false-alarm budget that one series and window gets."""
+    series = sum(alerting_series(model).values())
+    by_window = {window_seconds(name, time): series for name in alerting_windows(model, time)}
+    return alpha_from_budget(model.false_alarms_per_month, by_window, 30 * time.day)
+
+
+def evaluate(
+    counting: Counting, baseline: Baseline, name: str, config: Config, now_us: int
+) -> Iterator[Sample | HistogramSample]:
+    """Every sample of one model at an instant. Gauges of windows that ended too long ago are withheld."""
+    model = config.models[name]
+    windows = windows_at(counting, name, model, config.time, now_us)
+    stale = not windows.current or now_us - windows.current[0].end_us > counting.timing.stale_after_us
+    yield from _identity(counting, baseline, name, config, now_us)
+    yield from _counters(counting, name)
+    for vital in ALWAYS if stale else (*ALWAYS, *VITALS):
+        yield from vital(windows, baseline)
+
+
+def _identity(counting: Counting, baseline: Baseline, name: str, config: Config, now_us: int) -> Iterator[Sample]:
+    model = config.models[name]
+    yield Sample("ml_model_info", (name, model.task, model.tier, model.team), 1.0)
+    day = micros(config.time.day)
+    for version, seen_us in sorted(counting.versions_us.items()):
+        if seen_us >= counting.panes.newest_us - day:
+            yield Sample("ml_model_version_info", (name, version), 1.0)
+    for window in alerting_windows(model, config.time):
+        learned = [item.windows for item in baseline.noise_of(window).psi.values()]
+        found = state(min(learned, default=0))
+        yield Sample("ml_baseline_info", (name, REFERENCE, baseline.fingerprint, found), 1.0)
+        break
+    else:
+        yield Sample("ml_baseline_info", (name, REFERENCE, baseline.fingerprint, state(0)), 1.0)
+    yield Sample("ml_baseline_created_timestamp_seconds", (name, REFERENCE), baseline.end_us / 1e6)
+    for window in alerting_windows(model, config.time):
+        for signal in alerting_series(model):
+            yield Sample("ml_false_alarm_alpha", (name, signal, window), alpha(model, config.time))
+    if counting.panes.newest_us:
+        yield Sample("ml_last_prediction_timestamp_seconds", (name,), counting.panes.newest_us / 1e6)
+    if counting.last_label_us:
+        yield Sample("ml_last_label_timestamp_seconds", (name,), counting.last_label_us / 1e6)
+
+
+def _counters(counting: Counting, name: str) -> Iterator[Sample | HistogramSample]:
+    layout, total = counting.layout, counting.total
+    for version in sorted(counting.by_version) or [NO_VERSION]:
+        yield Sample("ml_predictions_total", (name, version), float(counting.by_version[version]))
+    for kind in VIOLATION_KINDS:
+        yield Sample("ml_schema_violations_total", (name, kind), float(counting.violations[kind]))
+    latency = layout.cells(total, "latency")
+    bounds, counts = layout.latency_bounds, tuple(latency["buckets"].tolist())
+    yield HistogramSample(
+        "ml_prediction_latency_seconds", (name,), bounds, counts, int(latency["sum"][0]) / LATENCY_UNIT
+    )
+    if not counting.has_labels:
+        return
+    confusion = layout.cells(total, "quality")["confusion"].reshape(len(layout.classes), -1)
+    yield Sample("ml_labelled_predictions_total", (name,), float(confusion.sum()))
+    yield Sample("ml_correct_predictions_total", (name,), float(np.trace(confusion)))
+    for actual, row in zip(layout.classes, confusion.tolist(), strict=True):
+        for predicted, count in zip(layout.classes, row, strict=True):
+            yield Sample("ml_confusion_total", (name, actual, predicted), float(count))
+    for status in LABEL_STATUSES:
+        yield Sample("ml_labels_total", (name, status), float(counting.statuses[status]))
+    delays = layout.cells(total, "labels")
+    counts = tuple(delays["delay"].tolist())
+    yield HistogramSample(
+        "ml_label_delay_seconds", (name,), layout.delay_bounds, counts, int(delays["delay_sum"][0]) / DELAY_UNIT
+    )
+    for side, rows in (("predictions", counting.join.waiting_predictions), ("labels", len(counting.join.early))):
+        yield Sample("ml_exporter_join_pending_rows", (name, side), float(rows))
+
+
+AnySample = Sample | HistogramSample
+
+
+def capped(samples: list[AnySample], limit: int) -> list[AnySample]:
+    """The samples without what goes beyond `limit` series. A histogram counts with all its buckets.
+
+    First go windows that are not configured by default, then feature gauges over short windows, then other feature gauges, then the
+    rest; within each, the last ones first.
+    """
+    sizes = [len(item.counts) + 2 if isinstance(item, HistogramSample) else 1 for item in samples]
+    excess = sum(sizes) - limit
+    gone: set[int] = set()
+    for place in sorted(range(len(samples)), key=lambda place: (-_expendable(samples[place]), -place)):
+        if excess <= 0:
+            break
+        gone.add(place)
+        excess -= sizes[place]
+    return [item for place, item in enumerate(samples) if place not in gone]
+
+
+def _expendable(sample: AnySample) -> int:
+    """How soon a sample goes when there are too many, 0 the last."""
+    labels = dict(zip(BY_NAME[sample.name].labels, sample.labels, strict=True))
+    usual = DefaultWindows()
+    window = labels.get("window")
+    if window is not None and window not in (*usual.head, *usual.features, *usual.quality):
+        return 3
+    if "feature" not in labels:
+        return 0
+    return 2 if window is not None and window != usual.features[-1] else 1

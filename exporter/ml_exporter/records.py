@@ -1,0 +1,95 @@
+"""The canonical record: what every source turns its rows into, whatever the log looks like.
+
+A batch is an Arrow table with one column for each `Field`, in the field's canonical encoding:
+
+| kind     | Arrow type                     | null          | unreadable (wrong type, infinite) |
+|----------|--------------------------------|---------------|-----------------------------------|
+| `time`   | int64, microseconds since 1970 | line rejected | line rejected (`bad_timestamp`)   |
+| `id`     | string                         | line rejected when required | line rejected (`wrong_type`) |
+| `text`   | string                         | null          | (every JSON value has a text)     |
+| `number` | double                         | null or NaN   | positive infinity                 |
+| `flag`   | bool                           | null          | null, counted as a violation      |
+
+So a number column tells three states without a second column: NaN and null are both "no value" (Python's json module writes NaN for
+a missing float), an infinity is "a value that is not a number".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pyarrow as pa
+
+Kind = Literal["time", "id", "text", "number", "flag"]
+
+ARROW_TYPES: Mapping[Kind, pa.DataType] = {
+    "time": pa.int64(),
+    "id": pa.string(),
+    "text": pa.string(),
+    "number": pa.float64(),
+    "flag": pa.bool_(),
+}
+
+FEATURE_PREFIX = "feature:"
+
+REJECT_REASONS = (
+    "malformed",
+    "wrong_type",
+    "missing_column",
+    "bad_timestamp",
+    "too_long",
+    "future",
+    "too_late",
+)
+"""Why a whole row is refused. `future` and `too_late` are decided with the clock, the others by the parser."""
+
+VIOLATION_KINDS = ("missing_column", "unknown_column", "wrong_type")
+"""What is wrong with one value of a row that is kept: a configured column is absent, a feature is unknown, a value has another type."""
+
+LABEL_STATUSES = ("matched", "early", "duplicate", "orphan", "late", "invalid")
+"""What became of a label: joined; waiting for its prediction; a second one; no prediction came; after expiry; not a known class."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of the canonical record and where the log keeps it.
+
+    `name` is canonical (`timestamp`, `score`, `feature:temp`); `path` are the JSON keys from the outside in.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    kind: Kind
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One line that was refused. `offset` is the byte position of the line in its file, `digest` a hash of its bytes."""
+
+    reason: str
+    offset: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows read from one source, and everything that was lost on the way.
+
+    `table` has one column for each field, in the encoding above. `lines` counts every line that was not blank, so
+    `lines == table.num_rows + len(rejects)`. `violations` counts values by kind (see `VIOLATION_KINDS`).
+    """
+
+    table: pa.Table
+    lines: int
+    rejects: tuple[Reject, ...] = ()
+    violations: Mapping[str, int] = field(default_factory=dict)
+
+
+def schema(fields: tuple[Field, ...]) -> pa.Schema:
+    """The Arrow schema of a batch with these fields.
+
+    >>> schema((Field("score", ("p",), "number"),)).names
+    ['score']
+    """
+    return pa.schema([(item.name, ARROW_TYPES[item.kind]) for item in fields])

@@ -1,0 +1,47 @@
+"""Statistics on plain numpy arrays and floats.
+
+Every function here is pure: no I/O, no clock, no state, and nothing of the rest of the package. Counts are
+histograms over bins that were fixed by the reference. None means that the data cannot say; a function never
+returns NaN.
+"""
+
+from ml_exporter.statistics.auc import Auc, auc_from_histograms, auc_interval
+from ml_exporter.statistics.bins import feature_edges, latency_edges, psi_groups, score_edges
+from ml_exporter.statistics.dispersion import (
+    Dispersion,
+    alpha_from_budget,
+    critical_psi,
+    critical_sigmas,
+    fit_dispersion,
+    phi,
+    state,
+)
+from ml_exporter.statistics.distances import Psi, floor_other, merge_sparse, psi
+from ml_exporter.statistics.intervals import Interval, f1_interval, mean_interval, wilson
+from ml_exporter.statistics.quantiles import bucket_quantile
+
+__all__ = [
+    "Auc",
+    "Dispersion",
+    "Interval",
+    "Psi",
+    "alpha_from_budget",
+    "auc_from_histograms",
+    "auc_interval",
+    "bucket_quantile",
+    "critical_psi",
+    "critical_sigmas",
+    "f1_interval",
+    "feature_edges",
+    "fit_dispersion",
+    "floor_other",
+    "latency_edges",
+    "mean_interval",
+    "merge_sparse",
+    "phi",
+    "psi",
+    "psi_groups",
+    "score_edges",
+    "state",
+    "wilson",
+]

@@ -1,0 +1,84 @@
+"""Predictions: class shares and their shift, score drift, confidence, default answers, errors."""
+
+import math
+from collections.abc import Iterator
+
+from ml_exporter.baseline import SCORE, Baseline
+from ml_exporter.catalogue import Sample
+from ml_exporter.layout import PROBABILITY_UNIT, Layout, Vector
+from ml_exporter.statistics.dispersion import critical_sigmas
+from ml_exporter.vitals.drift import compare, grouped_scores, limit_of
+from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, phi_of, ratio
+
+
+def class_ratios(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
+    """Share of each class by window, and in the reference."""
+    layout = baseline.layout
+    for window in windows.current:
+        counts = layout.cells(window.vector, "predictions")["classes"]
+        rows = int(counts.sum())
+        for name, count in zip(layout.classes, counts.tolist(), strict=True):
+            if rows:
+                yield Sample("ml_prediction_class_ratio", (windows.model, window.name, name), count / rows)
+    counts = layout.cells(baseline.vector, "predictions")["classes"]
+    for name, count in zip(layout.classes, counts.tolist(), strict=True):
+        if counts.sum():
+            labels = (windows.model, REFERENCE, name)
+            yield Sample("ml_prediction_baseline_class_ratio", labels, count / int(counts.sum()))
+
+
+def class_shift(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
+    """Difference of each class share from the reference's, in standard errors: pooled, and widened by phi."""
+    layout = baseline.layout
+    reference = layout.cells(baseline.vector, "predictions")["classes"]
+    known = int(reference.sum())
+    for window in windows.current:
+        counts = layout.cells(window.vector, "predictions")["classes"]
+        rows = int(counts.sum())
+        if not rows or not known:
+            continue
+        for name, here, there in zip(layout.classes, counts.tolist(), reference.tolist(), strict=True):
+            pooled = (here + there) / (rows + known)
+            noise = phi_of(baseline, window, f"class:{name}")
+            error = math.sqrt(pooled * (1 - pooled) * (1 / rows + 1 / known) * noise.phi)
+            labels = (windows.model, window.name, REFERENCE, name)
+            if error > 0:
+                yield Sample("ml_prediction_class_shift_sigmas", labels, (here / rows - there / known) / error)
+                limit = critical_sigmas(windows.alpha, len(layout.classes), noise.windows, noise.phi)
+                yield Sample("ml_prediction_class_shift_critical_sigmas", labels, limit)
+
+
+def score_psi(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
+    """PSI of the scores against the reference, with what no drift would give."""
+    reference = grouped_scores(baseline, baseline.vector)
+    for window in windows.current:
+        current = grouped_scores(baseline, window.vector)
+        found = compare(current, reference, None)
+        if found is None:
+            continue
+        labels = (windows.model, window.name, REFERENCE)
+        rows = (int(current.sum()), int(reference.sum()))
+        yield Sample("ml_prediction_psi", labels, found.value)
+        limit = limit_of(baseline.noise_of(window.name), SCORE, found, rows, windows.alpha)
+        yield Sample("ml_prediction_psi_critical", labels, limit)
+
+
+def answers(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
+    """Mean confidence, share of default answers, share of errors."""
+    for window in windows.current:
+        cells = baseline.layout.cells(window.vector, "flags")
+        parts = (
+            ("confidence_mean", int(cells["confidence"][0]) / PROBABILITY_UNIT, int(cells["confidence_rows"][0])),
+            ("fallback_ratio", int(cells["fallback"][0]), int(cells["fallback_rows"][0])),
+            ("error_ratio", int(cells["error"][0]), int(cells["error_rows"][0])),
+        )
+        for name, part, whole in parts:
+            if whole:
+                yield Sample(f"ml_prediction_{name}", (windows.model, window.name), part / whole)
+
+
+def estimates(layout: Layout, vector: Vector) -> Iterator[tuple[str, Estimate | None]]:
+    """The statistics of predictions whose noise the baseline learns."""
+    counts = layout.cells(vector, "predictions")["classes"]
+    for name, count in zip(layout.classes, counts.tolist(), strict=True):
+        yield f"class:{name}", ratio(count, int(counts.sum()))

@@ -1,0 +1,128 @@
+"""Quality on labelled predictions, with 95 % intervals that know how much the reference's own windows vary."""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ml_exporter.baseline import Baseline
+from ml_exporter.catalogue import QUALITY, Sample
+from ml_exporter.layout import LABEL_STATES, LOSS2_UNIT, LOSS_UNIT, PROBABILITY_UNIT, Layout, Vector
+from ml_exporter.statistics.auc import Auc, auc_from_histograms, auc_interval
+from ml_exporter.statistics.intervals import Interval, f1_interval, mean_interval, wilson
+from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, mean, phi_of, ratio
+
+
+class Labelled(NamedTuple):
+    """The labelled predictions of a window: confusion counts, AUC, and sums over those with a score."""
+
+    tn: int
+    fp: int
+    fn: int
+    tp: int
+    auc: Auc | None
+    scored: int
+    log_loss: tuple[float, float]
+    brier: tuple[float, float]
+    gap: float
+
+    @property
+    def rows(self) -> int:
+        return self.tn + self.fp + self.fn + self.tp
+
+
+def labelled(layout: Layout, vector: Vector) -> Labelled:
+    """Reads the labelled predictions out of a vector. Losses are (sum, sum of squares); `gap` is the sum of score minus label."""
+    cells = layout.cells(vector, "quality")
+    counts = cells["confusion"].tolist()
+    bins = len(layout.score_edges) + 1
+    histogram = (
+        layout.cells(vector, "scores")["histogram"].reshape(len(layout.classes), len(LABEL_STATES), bins).sum(axis=0)
+    )
+    losses = [
+        (int(cells[name][0]) / LOSS_UNIT, int(cells[name + "2"][0]) / LOSS2_UNIT) for name in ("log_loss", "brier")
+    ]
+    gap = int(cells["score"][0]) / PROBABILITY_UNIT - int(cells["positive"][0])
+    tn, fp, fn, tp = counts
+    return Labelled(
+        tn,
+        fp,
+        fn,
+        tp,
+        auc_from_histograms(histogram[2], histogram[1]),
+        int(cells["scored"][0]),
+        losses[0],
+        losses[1],
+        gap,
+    )
+
+
+def values(found: Labelled) -> dict[str, float]:
+    """Every measure of the catalogue that these rows define."""
+    tn, fp, fn, tp = found[:4]
+    parts = {
+        "accuracy": (tp + tn, found.rows),
+        "precision": (tp, tp + fp),
+        "recall": (tp, tp + fn),
+        "f1": (2 * tp, 2 * tp + fp + fn),
+        "log_loss": (found.log_loss[0], found.scored),
+        "brier_score": (found.brier[0], found.scored),
+        "calibration_gap": (found.gap, found.scored),
+    }
+    known = {name: part / whole for name, (part, whole) in parts.items() if whole}
+    if found.auc:
+        known["roc_auc"] = found.auc.value
+    return {name: known[name] for name in QUALITY if name in known}
+
+
+def interval(found: Labelled, name: str, phi: float) -> Interval | None:
+    """The 95 % interval of one measure."""
+    tn, fp, fn, tp = found[:4]
+    if name == "roc_auc":
+        return auc_interval(found.auc, phi) if found.auc else None
+    if name == "f1":
+        return f1_interval(tp, fp, fn, phi)
+    if name in ("accuracy", "precision", "recall"):
+        part, whole = {"accuracy": (tp + tn, found.rows), "precision": (tp, tp + fp), "recall": (tp, tp + fn)}[name]
+        return wilson(part, whole, phi)
+    sums, low, high = {
+        "log_loss": (found.log_loss, 0.0, math.inf),
+        "brier_score": (found.brier, 0.0, 1.0),
+        "calibration_gap": ((found.gap, found.brier[0]), -1.0, 1.0),
+    }[name]
+    ends = mean_interval(*sums, found.scored, phi)
+    return Interval(max(low, ends.lower), min(high, ends.upper)) if ends else None
+
+
+def quality(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
+    """Every measure with its interval by matured window, and its value in the reference."""
+    for window in windows.matured:
+        found = labelled(baseline.layout, window.vector)
+        key = (windows.model, window.name)
+        yield Sample("ml_labelled_rows", key, float(found.rows))
+        for name, value in values(found).items():
+            yield Sample(f"ml_{name}", key, value)
+            ends = interval(found, name, phi_of(baseline, window, name).phi)
+            if ends:
+                yield Sample(f"ml_{name}_lower", key, ends.lower)
+                yield Sample(f"ml_{name}_upper", key, ends.upper)
+    for name, value in values(labelled(baseline.layout, baseline.vector)).items():
+        yield Sample(f"ml_baseline_{name}", (windows.model, REFERENCE), value)
+
+
+def estimates(layout: Layout, vector: Vector) -> Iterator[tuple[str, Estimate | None]]:
+    """The statistics of quality whose noise the baseline learns. F1 varies as TP / (TP + FP + FN), of which it is a function."""
+    found = labelled(layout, vector)
+    tn, fp, fn, tp = found[:4]
+    yield "accuracy", ratio(tp + tn, found.rows)
+    yield "precision", ratio(tp, tp + fp)
+    yield "recall", ratio(tp, tp + fn)
+    yield "f1", ratio(tp, tp + fp + fn)
+    yield "log_loss", mean(*found.log_loss, found.scored)
+    yield "brier_score", mean(*found.brier, found.scored)
+    yield "calibration_gap", mean(found.gap, found.brier[0], found.scored)
+    yield "roc_auc", _auc_estimate(found.auc) if found.auc else None
+
+
+def _auc_estimate(auc: Auc) -> Estimate:
+    """The error of an AUC shrinks with the harmonic size of both classes."""
+    return Estimate(auc.value, auc.standard_error, auc.positives * auc.negatives / (auc.positives + auc.negatives))
