@@ -1,0 +1,41 @@
+"""`ml-exporter check`: everything that can be known to be wrong before anything runs, and how many series will be exported."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ml_exporter.exposition import count_series
+from ml_exporter.ingest import Fleet
+from ml_exporter.loading import Loaded
+from ml_exporter.panes import HOUR
+from ml_exporter.pipeline import Counting, evaluate
+
+_NOW_US = 1 << 50
+
+
+def series(loaded: Loaded) -> Mapping[str, int]:
+    """Series each model will export when every window is full, counted by evaluating the baseline as if it had just been served."""
+    fleet = Fleet.of(loaded)
+    found = {}
+    for name, counting in fleet.countings.items():
+        baseline = loaded.baselines[name]
+        _fill(counting, baseline.vector)
+        counting.timing = replace(counting.timing, stale_after_us=_NOW_US)
+        samples = evaluate(counting, baseline, name, loaded.config, _NOW_US)
+        found[name] = count_series(samples)[name]
+    return found
+
+
+def _fill(counting: Counting, vector: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+    """Puts the reference into every hour and pane that a window can read, as if a version had just served it."""
+    grid, now_us = counting.timing.grid, _NOW_US
+    counting.panes.advance(now_us)
+    counting.last_arrival_us = now_us
+    counting.last_label_us = now_us
+    counting.versions_us["1"] = now_us
+    counting.by_version["1"] = 1
+    for start in range(grid.start(HOUR, now_us - counting.timing.retention_us), now_us, grid.hour_us):
+        counting.panes.add(HOUR, start, vector)
+    for start in range(grid.fine_from(now_us), now_us, grid.pane_us):
+        counting.panes.add("fine", start, vector)

@@ -1,0 +1,182 @@
+"""The command line. Exit codes: 0 fine, 1 findings (a check failed), 2 bad usage or configuration. Data goes to stdout, messages to stderr."""
+
+import logging
+import re
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from ml_exporter import __version__, documents, generate
+from ml_exporter import baseline as artefact
+from ml_exporter import check as checking
+from ml_exporter import make_baseline as making
+from ml_exporter import once as finished
+from ml_exporter import serve as serving
+from ml_exporter.errors import ExporterError
+from ml_exporter.exposition import Renderer
+from ml_exporter.loading import load, read_config
+
+CONFIG = click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default=Path("ml-exporter.yaml"),
+    show_default=True,
+    help="The configuration file.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Exposes drift, data quality, latency and quality of ML models, from their logs, to Prometheus."""
+
+
+def main() -> None:
+    """Runs the command line. Errors that are meant for the user are one line each, and exit with 2."""
+    try:
+        cli(standalone_mode=False)
+    except ExporterError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+
+
+@cli.command()
+@CONFIG
+@click.option(
+    "--web.listen-address",
+    "address",
+    default=":9846",
+    show_default=True,
+    help="Host and port; without a host, every address.",
+)
+@click.option(
+    "--log.level", "level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+def serve(path: Path, address: str, level: str) -> None:
+    """Follow the logs and serve /metrics. SIGHUP reloads the configuration, SIGTERM stops."""
+    logging.basicConfig(
+        level=level.upper(), format="time=%(asctime)s level=%(levelname)s %(message)s", stream=sys.stderr
+    )
+    found = re.fullmatch(r"(.*):(\d{1,5})", address)
+    if not found or int(found[2]) > 65535:
+        raise click.UsageError(
+            f"--web.listen-address: expected host:port, got {address!r}. Write for example 127.0.0.1:9846."
+        )
+    runbooks = generate.pack_dir() / "runbooks"
+    serving.run(path, serving.Address(found[1].strip("[]"), int(found[2])), runbooks if runbooks.is_dir() else None)
+
+
+@cli.command()
+@CONFIG
+@click.option("--at", help="Instant at which the windows end, ISO 8601 with zone. Default: the end of the data.")
+def once(path: Path, at: str | None) -> None:
+    """Print the gauges of finished logs. Nothing is remembered."""
+    result = finished.run(load(path), _instant_us(at) if at else None, time.time_ns() // 1000)
+    click.echo(Renderer().render(result.samples).decode(), nl=False)
+    for source, reasons in result.rejected.items():
+        for reason, count in sorted(reasons.items()):
+            click.echo(f"{source}: {count} rows rejected: {reason}", err=True)
+    for source, error in result.errors.items():
+        click.echo(f"{source}: {error}", err=True)
+    if result.errors:
+        sys.exit(1)
+
+
+def _instant_us(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise click.UsageError(
+            f"--at: expected an instant with zone, got {text!r}. Write for example 2013-05-01T00:00:00Z."
+        )
+    return round(moment.timestamp() * 1e6)
+
+
+@cli.command()
+@CONFIG
+def check(path: Path) -> None:
+    """Validate the configuration and its baselines, and print how many series each model will export."""
+    loaded = load(path)
+    for name, count in checking.series(loaded).items():
+        limit = loaded.config.models[name].series_limit
+        click.echo(f"{name}: {count} series (limit {limit}), baseline {loaded.baselines[name].fingerprint}")
+        for warning in loaded.baselines[name].warnings:
+            click.echo(f"{name}: {warning}", err=True)
+        if count > limit:
+            click.echo(
+                f"{name}: {count - limit} series would be dropped. Raise series_limit or configure fewer windows.",
+                err=True,
+            )
+            sys.exit(1)
+
+
+@cli.command()
+@CONFIG
+@click.option("--model", "name", help="Name of the model; may be left out where there is one.")
+@click.option(
+    "--predictions",
+    multiple=True,
+    required=True,
+    help="Reference prediction log: path or glob, from here. May be repeated.",
+)
+@click.option("--labels", multiple=True, help="Reference label log: path or glob, from here. May be repeated.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write. Default: the path in the configuration.")
+def baseline(
+    path: Path, name: str | None, predictions: tuple[str, ...], labels: tuple[str, ...], out: Path | None
+) -> None:
+    """Make the baseline of a model from reference data that was held out from training."""
+    config = read_config(path)
+    if name is None and len(config.models) == 1:
+        name = next(iter(config.models))
+    if name not in config.models:
+        raise click.UsageError(
+            f"--model: expected one of {', '.join(config.models)}, got {name!r}. Name a model of the configuration."
+        )
+    made = making.make(config, name, making.ReferenceLogs(predictions, labels), Path.cwd())
+    target = out or path.parent / config.models[name].baseline
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(artefact.dump(made.baseline), encoding="utf-8")
+    click.echo(f"{target}: baseline {made.baseline.fingerprint} from {made.baseline.summary['rows']} rows")
+    for reason, count in sorted(made.rejected.items()):
+        click.echo(f"{count} rows rejected: {reason}", err=True)
+    for warning in made.baseline.warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
+@cli.command("generate")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to write the pack to. Default: the repository's own committed files.",
+)
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit with 1 when a file is stale.")
+@click.option(
+    "--config", "path", type=click.Path(path_type=Path), help="Configuration whose models are expected to report."
+)
+@click.option(
+    "--thresholds", type=click.Path(path_type=Path), help="File with the rows of thresholds.yaml that differ."
+)
+@click.option("--routing", type=click.Path(path_type=Path), help="File in place of routing.yaml.")
+@click.option("--job", help="Name of the exporter's job in Prometheus.")
+@click.option("--runbook-url-pattern", help="Address of a runbook; %s is the name of the alert.")
+@click.option("--grafana-url", help="Address of Grafana.")
+@click.option("--webhook-url", help="Send every notification to this address, for a demo or a test.")
+@click.option(
+    "--divide-durations", type=click.FloatRange(min=1), default=1.0, help="Divide every duration, for a demo or a test."
+)
+@click.pass_context
+def generate_command(
+    context: click.Context, /, out: Path | None, only_check: bool, path: Path | None, **options: object
+) -> None:
+    """Write the rules pack: Prometheus rules, Alertmanager configuration, Grafana dashboard; and the generated references."""

@@ -1,0 +1,173 @@
+"""Feeds: the logs of every model, read into what is counted for it.
+
+Predictions go first; labels are read when the predictions are caught up with, so that few labels have to wait for their prediction.
+A source that fails sets its own flag and is tried again; the others go on.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+import msgspec
+
+from ml_exporter.catalogue import Sample
+from ml_exporter.config import Source, label_fields, prediction_fields
+from ml_exporter.loading import Loaded, maturity_seconds
+from ml_exporter.pipeline import Counting, Timing
+from ml_exporter.records import REJECT_REASONS, Batch, Field
+from ml_exporter.sources.follow import Position, SourceError
+from ml_exporter.sources.tail import Tail
+
+
+@dataclass
+class Feed:
+    """One log of one model: where reading stands, and what came of it since the start."""
+
+    name: str
+    model: str
+    tail: Tail
+    take: Callable[[Batch, int], Mapping[str, int]]
+    position: Position = field(default_factory=Position)
+    rows_read: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    up: bool = True
+    error: str = ""
+    caught_up: bool = False
+    _stop: Event = field(default_factory=Event)
+    _reading: Iterator[tuple[Batch, Position]] | None = None
+
+    def step(self, now_us: int) -> int:
+        """Takes in one batch and returns how many lines it had; 0 when nothing more is there or the source failed."""
+        if self._reading is None:
+            self._reading = self.tail.batches(self.position, self._stop, now_us / 1e6)
+        try:
+            found = next(self._reading, None)
+        except SourceError as error:
+            self.up, self.error, self._reading = False, str(error), None
+            return 0
+        if found is None:
+            self.up, self.error, self._reading, self.caught_up = True, "", None, True
+            return 0
+        batch, self.position = found
+        self.caught_up = False
+        self.rows_read += batch.lines
+        self.rejected.update(item.reason for item in batch.rejects)
+        self.rejected.update(self.take(batch, now_us) if batch.table.num_rows else {})
+        return max(batch.lines, 1)
+
+    def close(self) -> None:
+        """Stops reading ahead, and frees files and threads."""
+        self._stop.set()
+        self._reading = None
+        self.tail.close()
+
+
+@dataclass
+class Fleet:
+    """What is counted for every model, and the feeds that fill it: those of predictions, then those of labels."""
+
+    countings: Mapping[str, Counting]
+    predictions: Sequence[Feed]
+    labels: Sequence[Feed]
+
+    @classmethod
+    def of(cls, loaded: Loaded) -> "Fleet":
+        """The fleet of a configuration, with nothing read yet."""
+        countings: dict[str, Counting] = {}
+        predictions, labels = [], []
+        config = loaded.config
+        for name, model in config.models.items():
+            source = config.sources[model.predictions.source]
+            timing = Timing.of(model, config.time, source, maturity_seconds(loaded, name))
+            counting = Counting(loaded.baselines[name].layout, timing, model.labels is not None)
+            countings[name] = counting
+            predictions.append(
+                _feed(loaded, model.predictions.source, name, prediction_fields(model), counting.predictions)
+            )
+            if model.labels:
+                labels.append(_feed(loaded, model.labels.source, name, label_fields(model.labels), counting.labels))
+        return cls(countings, predictions, labels)
+
+    @property
+    def feeds(self) -> tuple[Feed, ...]:
+        return (*self.predictions, *self.labels)
+
+    def of_model(self, name: str) -> tuple[Feed, ...]:
+        """The feeds of one model."""
+        return tuple(feed for feed in self.feeds if feed.model == name)
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether every source was read to its end at the last attempt, or failed."""
+        return all(feed.caught_up or not feed.up for feed in self.feeds)
+
+    def read(self, now_us: Callable[[], int], enough: Callable[[], bool]) -> bool:
+        """Reads round by round until nothing more is there or `enough()`. Returns whether all was read."""
+        while not enough():
+            lines = sum(feed.step(now_us()) for feed in self.predictions)
+            if lines == 0:
+                lines = sum(feed.step(now_us()) for feed in self.labels)
+            if lines == 0:
+                return True
+        return False
+
+    def expire(self, now_us: int) -> None:
+        """Forgets what no window can reach."""
+        for counting in self.countings.values():
+            counting.expire(now_us)
+
+    def positions(self) -> Mapping[str, str]:
+        """The position of every source as text."""
+        return {feed.name: msgspec.json.encode(feed.position).decode() for feed in self.feeds}
+
+    def restore(self, positions: Mapping[str, str]) -> None:
+        """Goes on where the committed positions say."""
+        for feed in self.feeds:
+            if feed.name in positions:
+                feed.position = msgspec.json.decode(positions[feed.name], type=Position)
+
+    def keep_counters(self, old: "Fleet") -> None:
+        """Takes over what the feeds of the same name had counted."""
+        before = {feed.name: feed for feed in old.feeds}
+        for feed in self.feeds:
+            if feed.name in before:
+                feed.rows_read, feed.rejected = before[feed.name].rows_read, before[feed.name].rejected
+
+    def close(self) -> None:
+        """Stops every reader."""
+        for feed in self.feeds:
+            feed.close()
+
+
+def source_samples(fleet: Fleet, now_seconds: float) -> Iterator[Sample]:
+    """What every source did, and how far it lags."""
+    for feed in fleet.feeds:
+        yield Sample("ml_exporter_rows_read_total", (feed.name,), float(feed.rows_read))
+        for reason in REJECT_REASONS:
+            yield Sample("ml_exporter_rows_rejected_total", (feed.name, reason), float(feed.rejected[reason]))
+        yield Sample("ml_exporter_source_up", (feed.name,), float(feed.up))
+        behind = feed.tail.lag(feed.position, now_seconds)
+        yield Sample("ml_exporter_source_lag_bytes", (feed.name,), float(behind.bytes))
+        yield Sample("ml_exporter_source_lag_seconds", (feed.name,), behind.seconds)
+
+
+def _feed(
+    loaded: Loaded, source: str, model: str, fields: tuple[Field, ...], take: Callable[[Batch, int], Mapping[str, int]]
+) -> Feed:
+    settings = loaded.config.sources[source]
+    return Feed(source, model, Tail(_located(settings, settings.files, loaded.directory), fields), take)
+
+
+def _located(settings: Source, files: str, directory: Path) -> Source:
+    """The settings with an absolute path."""
+    return msgspec.structs.replace(settings, files=str(directory.absolute() / files))
+
+
+def read_all(settings: Source, files: Sequence[str], fields: tuple[Field, ...], directory: Path) -> Iterator[Batch]:
+    """Every batch of finished logs, in order; the files replace those of the settings. Raises SourceError."""
+    for path in files:
+        with Tail(_located(settings, path, directory), fields) as tail:
+            for batch, _ in tail.batches(Position(), Event(), 0.0):
+                yield batch

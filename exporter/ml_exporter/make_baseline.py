@@ -1,0 +1,91 @@
+"""`ml-exporter baseline`: reference logs in, a reviewable artefact out."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_exporter.baseline import Baseline
+from ml_exporter.calibration import Reference, calibrate, fit_layout
+from ml_exporter.config import Config, Model, label_fields, prediction_fields
+from ml_exporter.errors import BaselineError, Problem
+from ml_exporter.ingest import read_all
+from ml_exporter.layout import Layout
+from ml_exporter.panes import Grid
+from ml_exporter.pipeline import Counting, Timing, micros
+from ml_exporter.records import Batch, schema
+
+_EVER_US = 1 << 61
+"""Later than any event: reference data is neither in the future nor too late, and falls into hours only."""
+
+
+@dataclass(frozen=True)
+class ReferenceLogs:
+    """Paths or globs of the reference's logs."""
+
+    predictions: Sequence[str]
+    labels: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Made:
+    """The baseline and what was lost on the way to it."""
+
+    baseline: Baseline
+    rejected: Counter[str]
+
+
+def make(config: Config, name: str, logs: ReferenceLogs, directory: Path) -> Made:
+    """The baseline of a model. Raises BaselineError where the reference has no usable row."""
+    model = config.models[name]
+    rejected: Counter[str] = Counter()
+    source = config.sources[model.predictions.source]
+    predictions = list(read_all(source, logs.predictions, prediction_fields(model), directory))
+    rejected.update(item.reason for batch in predictions for item in batch.rejects)
+    table = _together(predictions, schema(prediction_fields(model)))
+    if not table.num_rows:
+        action = "Name reference logs with readable predictions; `ml-exporter check` shows the configured columns"
+        raise BaselineError(
+            [Problem(name, "reference predictions", f"no usable row in {', '.join(logs.predictions)}", action)]
+        )
+    labels = None
+    if model.labels and logs.labels:
+        found = list(read_all(config.sources[model.labels.source], logs.labels, label_fields(model.labels), directory))
+        rejected.update(item.reason for batch in found for item in batch.rejects)
+        labels = _together(found, schema(label_fields(model.labels)))
+    reference = _count(fit_layout(table, model, config.time), config, model, (table, labels))
+    return Made(calibrate(name, model, config.time, reference), rejected)
+
+
+def _together(batches: Sequence[Batch], expected: pa.Schema) -> pa.Table:
+    return pa.concat_tables([expected.empty_table(), *(batch.table.select(expected.names) for batch in batches)])
+
+
+def _count(layout: Layout, config: Config, model: Model, tables: tuple[pa.Table, pa.Table | None]) -> Reference:
+    """Counts the reference with the code that serves. Panes are hours, whatever the age of the rows."""
+    predictions, labels = tables
+    grid = Grid(micros(config.time.pane), micros(config.time.hour))
+    timing = Timing.of(model, config.time, config.sources[model.predictions.source], 0.0)
+    timing = replace(timing, grid=grid, retention_us=_EVER_US * 2 - 1, expire_us=_EVER_US)
+    counting = Counting(layout, timing, labels is not None)
+    counting.panes.newest_us = _EVER_US
+    counting.predictions(Batch(predictions, predictions.num_rows), _EVER_US)
+    maturity = None
+    if labels is not None:
+        counting.labels(Batch(labels, labels.num_rows), _EVER_US)
+        maturity = _delay_seconds(predictions, labels)
+    times = predictions.column("timestamp").to_numpy()
+    return Reference(counting.panes, int(times.min()), int(times.max()), maturity)
+
+
+def _delay_seconds(predictions: pa.Table, labels: pa.Table) -> float | None:
+    """The 99th percentile of the time from prediction to label, rounded up to a second; None without a match."""
+    place = pc.index_in(labels.column("id"), value_set=predictions.column("id").combine_chunks())
+    matched = pc.is_valid(place)
+    made = predictions.column("timestamp").take(place.filter(matched).combine_chunks()).to_numpy()
+    known = labels.column("timestamp").filter(matched).to_numpy()
+    return float(np.ceil(np.quantile((known - made) / 1e6, 0.99))) if len(known) else None

@@ -1,0 +1,212 @@
+"""`ml-exporter serve`: reads, commits, evaluates and renders in one loop, beside a web server in a thread of its own.
+
+The order in the loop makes the promises: what is counted is committed before it is published, and the web side only ever sees a
+finished rendering. A web server or parser that dies ends the process; it never hangs silently.
+"""
+
+import logging
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from ml_exporter import __version__
+from ml_exporter.catalogue import HistogramSample, Sample
+from ml_exporter.errors import ExporterError, ProblemsError, StateError
+from ml_exporter.exposition import Renderer, compress, count_series, process_metrics
+from ml_exporter.ingest import Fleet, source_samples
+from ml_exporter.layout import project
+from ml_exporter.loading import Loaded, load
+from ml_exporter.pipeline import capped, evaluate, windows_at
+from ml_exporter.store import Store
+from ml_exporter.web import ModelRow, Server, Snapshot, create_app
+
+log = logging.getLogger("ml_exporter")
+COMMIT_SECONDS = 1.0
+POLL_SECONDS = 0.5
+
+
+@dataclass
+class Exporter:
+    """A running exporter. `clock` gives Unix seconds."""
+
+    path: Path
+    clock: Callable[[], float] = time.time
+    reload_successful: bool = True
+    state_up: bool = True
+    snapshot: Snapshot | None = None
+    evaluation_seconds: float = 0.0
+    ready: bool = False
+    dropped: int = 0
+    loaded: Loaded = field(init=False)
+    store: Store = field(init=False)
+    fleet: Fleet = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.loaded = load(self.path)
+        self.store = Store(self.loaded.directory / self.loaded.config.state)
+        self.fleet = self._assemble(self.loaded)
+        self._renderer = Renderer()
+        self._process = process_metrics()
+
+    def _assemble(self, loaded: Loaded) -> Fleet:
+        fleet = Fleet.of(loaded)
+        for name, counting in fleet.countings.items():
+            reset = self.store.load(name, counting)
+            if reset:
+                log.warning("state reset model=%s slices=%s", name, ",".join(reset))
+        fleet.restore(self.store.positions())
+        return fleet
+
+    def reload(self) -> None:
+        """Takes over the configuration on disk, or keeps the running one and says so in a metric."""
+        try:
+            loaded = load(self.path)
+            if loaded.config.state != self.loaded.config.state:
+                log.warning("reload: `state` changes only with a restart; the running directory is kept")
+        except ProblemsError as error:
+            self.reload_successful = False
+            for problem in error.problems:
+                log.error("reload refused: %s", problem)
+            return
+        self.commit()
+        old, self.loaded = self.fleet, loaded
+        old.close()
+        self.fleet = self._assemble(loaded)
+        self._keep_counters(old)
+        self.reload_successful = True
+        log.info("reloaded %s", self.path.name)
+
+    def _keep_counters(self, old: Fleet) -> None:
+        """Counters live as long as the process, whatever is reloaded."""
+        for name, counting in self.fleet.countings.items():
+            before = old.countings.get(name)
+            if before is None:
+                continue
+            counting.total = project(before.layout.slices, counting.layout.slices)(before.total)
+            counting.by_version, counting.violations, counting.statuses = (
+                before.by_version,
+                before.violations,
+                before.statuses,
+            )
+            counting.last_arrival_us = before.last_arrival_us
+        self.fleet.keep_counters(old)
+
+    def read(self, until: float) -> bool:
+        """Reads until nothing more is there, or the monotonic time has come, or a commit is due by size. True: all was read."""
+        return self.fleet.read(self.now_us, lambda: time.monotonic() >= until)
+
+    def now_us(self) -> int:
+        """The clock in microseconds."""
+        return round(self.clock() * 1e6)
+
+    def commit(self) -> None:
+        """Commits what was counted. A failure is logged and shown; serving goes on and the next commit tries again."""
+        self.fleet.expire(self.now_us())
+        try:
+            self.store.commit(self.fleet.countings, self.fleet.positions())
+            self.state_up = True
+        except StateError as error:
+            if self.state_up:
+                log.error("commit failed: %s", error)
+            self.state_up = False
+
+    def publish(self) -> None:
+        """Evaluates every model, and renders once."""
+        started = time.monotonic()
+        now_us = self.now_us()
+        samples: list[Sample | HistogramSample] = []
+        for name, counting in self.fleet.countings.items():
+            found = list(evaluate(counting, self.loaded.baselines[name], name, self.loaded.config, now_us))
+            kept = capped(found, self.loaded.config.models[name].series_limit)
+            self.dropped += len(found) - len(kept)
+            samples += kept
+        counts = count_series(samples)
+        samples += [Sample("ml_exporter_series", (name,), float(counts.get(name, 0))) for name in self.fleet.countings]
+        samples += source_samples(self.fleet, self.clock())
+        self.evaluation_seconds = time.monotonic() - started
+        samples += self._own()
+        text = self._renderer.render(samples) + self._process()
+        interval = float(self.loaded.config.interval)
+        self.snapshot = Snapshot(text, compress(text), self.clock(), self.ready, interval, tuple(self._rows()))
+
+    def _own(self) -> Iterator[Sample]:
+        yield Sample("ml_exporter_build_info", (__version__, platform.python_version()), 1.0)
+        yield Sample("ml_exporter_config_last_reload_successful", (), float(self.reload_successful))
+        yield Sample("ml_exporter_last_evaluation_timestamp_seconds", (), self.clock())
+        yield Sample("ml_exporter_evaluation_duration_seconds", (), self.evaluation_seconds)
+        yield Sample("ml_exporter_state_up", (), float(self.state_up))
+        yield Sample("ml_exporter_series_dropped_total", ("series_limit",), float(self.dropped))
+
+    def _rows(self) -> Iterator[ModelRow]:
+        for name, counting in self.fleet.countings.items():
+            model, newest_us = self.loaded.config.models[name], counting.panes.newest_us
+            windows = windows_at(counting, name, model, self.loaded.config.time, self.now_us())
+            longest = max(windows.current, key=lambda window: window.seconds, default=None)
+            rows = int(counting.layout.cells(longest.vector, "rows")["rows"][0]) if longest else None
+            failed = [feed.error for feed in self.fleet.of_model(name) if not feed.up]
+            state = "; ".join(failed) or ("no predictions yet" if not newest_us else "ok")
+            last = newest_us / 1e6 if newest_us else None
+            yield ModelRow(
+                name, model.team, model.tier, model.task, tuple(sorted(counting.versions_us)), last, rows, state
+            )
+
+    def close(self) -> None:
+        """Commits and releases everything."""
+        self.fleet.close()
+        self.commit()
+        self.store.close()
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen. An empty host means every address."""
+
+    host: str
+    port: int
+
+
+def run(path: Path, address: Address, runbooks: Path | None) -> None:
+    """Serves until SIGTERM or SIGINT. SIGHUP reloads. Raises when the web server dies."""
+    stop, hup = threading.Event(), threading.Event()
+    exporter = Exporter(path)
+    server = Server(
+        create_app(lambda: exporter.snapshot, exporter.clock, __version__, runbooks), address.host, address.port
+    )
+    server.start()
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        (hup if number == signal.SIGHUP else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    log.info("listening address=%s:%d models=%d", address.host or "*", server.port, len(exporter.fleet.countings))
+    try:
+        _loop(exporter, stop, hup, lambda: server.alive)
+    finally:
+        exporter.close()
+        server.stop()
+
+
+def _loop(exporter: Exporter, stop: threading.Event, hup: threading.Event, alive: Callable[[], bool]) -> None:
+    due = time.monotonic()
+    while not stop.is_set():
+        if not alive():
+            raise ExporterError(
+                "web server: expected a running thread, got one that ended. See the log above; restart the exporter."
+            )
+        if hup.is_set():
+            hup.clear()
+            exporter.reload()
+        all_read = exporter.read(time.monotonic() + COMMIT_SECONDS)
+        exporter.commit()
+        exporter.ready = exporter.ready or exporter.fleet.caught_up
+        if time.monotonic() >= due:
+            due = time.monotonic() + float(exporter.loaded.config.interval)
+            exporter.publish()
+        if all_read:
+            stop.wait(POLL_SECONDS)
