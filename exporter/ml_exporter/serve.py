@@ -126,7 +126,7 @@ class Exporter:
             self.dropped += len(found) - len(kept)
             samples += kept
         counts = count_series(samples)
-        samples += [Sample("ml_exporter_series", (name,), float(counts.get(name, 0))) for name in self.fleet.countings]
+        samples += [Sample("ml_exporter_series", (name,), float(counts.get(name, 0) + 1)) for name in self.fleet.countings]
         samples += source_samples(self.fleet, self.clock())
         self.evaluation_seconds = time.monotonic() - started
         samples += self._own()

@@ -1,0 +1,350 @@
+"""Every route in every state of the exporter, with names that want to be HTML."""
+
+import asyncio
+import gzip
+import html
+import re
+from base64 import b64encode
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message
+
+from ml_exporter.web import ModelRow, Snapshot, create_app
+
+NOW = 1_700_000_000.0
+EXPOSITION = (
+    b'# HELP ml_window_rows Rows.\n# TYPE ml_window_rows gauge\nml_window_rows{model="m"} 1.0\n' * 40_000
+)
+SCRIPT = "<script>alert('x')</script>"
+ROW = ModelRow("fraud", "payments", "1", "binary", ("v1", "v2"), NOW - 60, 123_456, "ok")
+SNAPSHOT = Snapshot(
+    exposition=EXPOSITION,
+    compressed=gzip.compress(EXPOSITION, compresslevel=1, mtime=0),
+    rendered_at=NOW,
+    ready=True,
+    interval_seconds=15.0,
+    models=(ROW,),
+)
+RUNBOOK = f"""# MLFeatureDrift
+
+{SCRIPT} <b>bold</b> [click](javascript:alert(1)) [other](MLNulls.md) `up == 0`
+
+| a | b |
+|---|---|
+| 1 | 2 |
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an app sent: status, headers and body."""
+
+    status_code: int
+    headers: Headers
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        return self.content.decode()
+
+
+def ask(app: ASGIApp, method: str, path: str, headers: dict[str, str]) -> Answer:
+    """Call an app as the server does, with any path (a client library would tidy it up first)."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    raw = [(name.encode(), text.encode()) for name, text in headers.items()]
+    scope = {"type": "http", "method": method, "path": unquote(path), "headers": raw, "query_string": b""}
+    asyncio.run(app(scope, receive, send))
+    start, *pieces = sent
+    assert not pieces[-1].get("more_body", False)
+    return Answer(start["status"], Headers(raw=start["headers"]), b"".join(piece["body"] for piece in pieces))
+
+
+class World:
+    """What the app sees: the newest snapshot and the time; a test may change both."""
+
+    def __init__(self, runbooks: Path | None) -> None:
+        self.snapshot: Snapshot | None = SNAPSHOT
+        self.now = NOW
+        self.app = create_app(lambda: self.snapshot, lambda: self.now, "1.2.3", runbooks)
+
+    def get(self, path: str, **headers: str) -> Answer:
+        named = {name.replace("_", "-"): text for name, text in headers.items()}
+        return ask(self.app, "GET", path, named)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    folder = tmp_path / "runbooks"
+    folder.mkdir()
+    (folder / "MLFeatureDrift.md").write_text(RUNBOOK, encoding="utf-8")
+    (folder / "MLNulls.md").write_text("# MLNulls\n", encoding="utf-8")
+    (folder / "README.md").write_text("# not a runbook\n", encoding="utf-8")
+    (folder / "ML-odd name.md").write_text("# not a runbook\n", encoding="utf-8")
+    (tmp_path / "MLSecret.md").write_text("# secret\n", encoding="utf-8")
+    return World(folder)
+
+
+# /metrics
+
+
+def test_metrics_are_the_rendered_bytes(world: World) -> None:
+    answer = world.get("/metrics", accept_encoding="identity")
+    assert answer.status_code == 200
+    assert answer.content == EXPOSITION
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.headers["content-length"] == str(len(EXPOSITION))
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert "content-encoding" not in answer.headers
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "zstd;q=0.9, gzip;q=0.5", "deflate,GZIP ; q=1.0"])
+def test_metrics_are_compressed_for_whoever_takes_gzip(world: World, accepted: str) -> None:
+    answer = world.get("/metrics", accept_encoding=accepted)
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["content-length"] == str(len(SNAPSHOT.compressed))
+    assert gzip.decompress(answer.content) == EXPOSITION
+
+
+@pytest.mark.parametrize("accepted", ["", "identity", "gzip;q=0", "gzip; q=0.000", "br, xgzip", "*;q=0"])
+def test_metrics_are_plain_for_everybody_else(world: World, accepted: str) -> None:
+    assert "content-encoding" not in world.get("/metrics", accept_encoding=accepted).headers
+
+
+def test_metrics_before_the_first_rendering_are_unavailable(world: World) -> None:
+    world.snapshot = None
+    answer = world.get("/metrics")
+    assert (answer.status_code, answer.text) == (503, "Nothing was evaluated yet.\n")
+
+
+def test_metrics_are_served_while_catching_up(world: World) -> None:
+    world.snapshot = replace(SNAPSHOT, ready=False)
+    assert world.get("/metrics").status_code == 200
+
+
+@pytest.mark.parametrize(("interval", "limit"), [(0.5, 120.0), (15.0, 120.0), (24.0, 120.0), (60.0, 300.0)])
+@pytest.mark.parametrize("path", ["/metrics", "/-/healthy"])
+def test_an_overdue_rendering_is_withheld(world: World, path: str, interval: float, limit: float) -> None:
+    world.snapshot = replace(SNAPSHOT, interval_seconds=interval)
+    world.now = NOW + limit
+    assert world.get(path).status_code == 200
+    world.now = NOW + limit + 1
+    answer = world.get(path)
+    assert answer.status_code == 503
+    assert answer.text == (
+        f"The last evaluation is {limit + 1:.0f} s old; the limit is {limit:.0f} s. See the exporter's log.\n"
+    )
+
+
+# Health
+
+
+def test_healthy_and_ready(world: World) -> None:
+    assert world.get("/-/healthy").text == "ml-exporter is healthy.\n"
+    assert world.get("/-/ready").text == "ml-exporter is ready.\n"
+
+
+def test_not_ready_while_catching_up_but_healthy(world: World) -> None:
+    world.snapshot = replace(SNAPSHOT, ready=False)
+    assert world.get("/-/ready").status_code == 503
+    assert world.get("/-/healthy").status_code == 200
+
+
+def test_an_exporter_that_never_evaluates_is_unhealthy_after_two_minutes(world: World) -> None:
+    world.snapshot = None
+    world.now = NOW + 120
+    assert world.get("/-/healthy").status_code == 200
+    assert world.get("/-/ready").status_code == 503
+    world.now = NOW + 121
+    assert world.get("/-/healthy").status_code == 503
+
+
+def test_a_clock_that_was_set_back_does_no_harm(world: World) -> None:
+    world.now = NOW - 86_400
+    assert world.get("/metrics").status_code == 200
+
+
+# Methods, paths, headers
+
+PATHS = ["/", "/metrics", "/-/healthy", "/-/ready", "/runbooks/", "/runbooks/MLFeatureDrift"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_head_answers_as_get_does(world: World, path: str) -> None:
+    assert ask(world.app, "HEAD", path, {}).status_code == world.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_but_get_and_head(world: World, path: str, method: str) -> None:
+    answer = ask(world.app, method, path, {})
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/metrics/", "/-/", "/runbooks/MLUnknown", "/static/x", "//"])
+def test_other_paths_are_not_found(world: World, path: str) -> None:
+    answer = world.get(path)
+    assert answer.status_code == 404
+    assert "There is no such page." in answer.text
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/nothing", f"/{SCRIPT}", "/runbooks"])
+def test_no_answer_lets_a_browser_run_anything(world: World, path: str) -> None:
+    headers = world.get(path).headers
+    assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert "set-cookie" not in headers
+    assert "server" not in headers
+
+
+# Pages
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and whether each one that opens also closes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in {"meta", "br", "hr"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    @property
+    def links(self) -> list[str | None]:
+        return [attributes["href"] for tag, attributes in self.tags if tag == "a"]
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/runbooks/", "/runbooks/MLFeatureDrift"])
+def test_a_page_is_whole_small_and_needs_nothing_from_elsewhere(world: World, path: str) -> None:
+    page = world.get(path).text
+    parsed = Tags(page)
+    assert not parsed.open
+    names = [tag for tag, _ in parsed.tags]
+    assert {"html", "head", "title", "style", "main", "footer"} <= set(names)
+    assert not {"script", "link", "img", "iframe", "form", "object"} & set(names)
+    assert not [name for _, attributes in parsed.tags for name in attributes if name in {"src", "style"}]
+    assert ("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}) in parsed.tags
+    assert "prefers-color-scheme: dark" in page
+    assert all("://" not in str(link) for link in parsed.links)
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/runbooks/MLFeatureDrift"])
+def test_the_style_of_a_page_is_the_one_that_its_policy_allows(world: World, path: str) -> None:
+    answer = world.get(path)
+    (style,) = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}';" in answer.headers["content-security-policy"]
+
+
+def test_the_landing_page_shows_the_models_and_links_to_everything(world: World) -> None:
+    page = world.get("/").text
+    for text in ["fraud", "payments", "binary", "v1", "v2", "2023-11-14 22:12:20 UTC", "123,456", "1.2.3"]:
+        assert text in page
+    assert "State: ready." in page
+    assert Tags(page).links == ["metrics", "runbooks/", "-/healthy", "-/ready"]
+
+
+def test_the_landing_page_says_what_is_missing(world: World) -> None:
+    silent = replace(ROW, versions=(), last_prediction_seconds=None, rows_1d=None, state="no data")
+    world.snapshot = replace(SNAPSHOT, ready=False, models=(silent,))
+    page = world.get("/").text
+    assert "State: catching up with its sources." in page
+    assert page.count("–") == 3
+    world.snapshot = None
+    page = world.get("/").text
+    assert "State: starting." in page
+    assert "None yet: nothing was evaluated." in page
+    world.now = NOW + 500
+    assert "The last evaluation is 500 s old" in world.get("/").text
+
+
+@pytest.mark.parametrize("field", ["name", "team", "tier", "task", "state"])
+@pytest.mark.parametrize("hostile", [SCRIPT, '" onmouseover="alert(1)', "{{ 7 * 7 }}", "a\x00\n&amp;"])
+def test_text_from_a_log_stays_text(world: World, field: str, hostile: str) -> None:
+    world.snapshot = replace(
+        SNAPSHOT, models=(replace(ROW, **{field: hostile}), replace(ROW, versions=(hostile,)))
+    )
+    page = world.get("/").text
+    honest = Tags(World(None).get("/").text)
+    assert {tag for tag, _ in Tags(page).tags} <= {tag for tag, _ in honest.tags}
+    assert "onmouseover" not in {name for _, attributes in Tags(page).tags for name in attributes}
+    assert html.unescape(page).count(hostile) == 2
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1e300, 1e300, 253_402_300_800.0])
+def test_a_time_beyond_every_calendar_is_a_dash(world: World, seconds: float) -> None:
+    world.snapshot = replace(SNAPSHOT, models=(replace(ROW, last_prediction_seconds=seconds),))
+    assert "–" in world.get("/").text
+
+
+# Runbooks
+
+
+def test_the_index_lists_the_runbooks_and_no_other_file(world: World) -> None:
+    links = Tags(world.get("/runbooks/").text).links
+    assert links == ["../", "MLFeatureDrift", "MLNulls"]
+
+
+def test_without_a_folder_the_index_says_so() -> None:
+    assert "There are none in this installation." in World(None).get("/runbooks/").text
+
+
+def test_the_index_without_its_slash_is_redirected_without_naming_a_host(world: World) -> None:
+    answer = world.get("/runbooks", host="evil.example")
+    assert (answer.status_code, answer.headers["location"]) == (308, "runbooks/")
+
+
+@pytest.mark.parametrize("path", ["/runbooks/MLFeatureDrift", "/runbooks/MLFeatureDrift.md"])
+def test_a_runbook_is_rendered_without_its_html(world: World, path: str) -> None:
+    page = world.get(path).text
+    parsed = Tags(page)
+    assert "<h1>MLFeatureDrift</h1>" in page
+    assert "<code>up == 0</code>" in page
+    assert "<td>2</td>" in page
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page
+    assert not {"b", "script"} & {tag for tag, _ in parsed.tags}
+    assert parsed.links == ["./", "MLNulls.md"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README",
+        "ML-odd name",
+        "../MLSecret",
+        "..%2fMLSecret",
+        "%2e%2e%2fMLSecret",
+        "..%5cMLSecret",
+        "MLFeatureDrift%00",
+        "MLFeatureDrift%0a",
+        "MLFeatureDrift.md.md",
+        "mlfeaturedrift",
+        "ML",
+    ],
+)
+def test_no_name_reaches_another_file(world: World, name: str) -> None:
+    assert world.get(f"/runbooks/{name}").status_code == 404
