@@ -84,9 +84,7 @@ def samples_of(draw: st.DrawFn, metric: Metric) -> AnySample:
         return Sample(metric.name, labels, draw(values))
     bounds = draw(st.lists(st.floats(0, 1e9), min_size=1, max_size=6, unique=True))
     counts = draw(st.lists(st.integers(0, 10**9), min_size=len(bounds) + 1, max_size=len(bounds) + 1))
-    return HistogramSample(
-        metric.name, labels, tuple(sorted(bounds)), tuple(counts), draw(st.floats(0, 1e12))
-    )
+    return HistogramSample(metric.name, labels, tuple(sorted(bounds)), tuple(counts), draw(st.floats(0, 1e12)))
 
 
 any_samples = st.lists(
@@ -98,9 +96,7 @@ any_samples = st.lists(
 
 @settings(deadline=None)
 @given(any_samples, any_samples)
-def test_every_rendering_of_one_renderer_is_the_librarys(
-    first: list[AnySample], second: list[AnySample]
-) -> None:
+def test_every_rendering_of_one_renderer_is_the_librarys(first: list[AnySample], second: list[AnySample]) -> None:
     renderer = Renderer()
     for samples in (first, second, second[::2], first):
         assert renderer.render(samples) == library_text(samples)
@@ -116,9 +112,7 @@ def example_of_everything(texts: list[str]) -> Iterator[AnySample]:
         for text in texts if metric.labels else ["once"]:
             labels = tuple(text for _ in metric.labels)
             if metric.type == "histogram":
-                yield HistogramSample(
-                    metric.name, labels, (0.001, 0.5, 1.0, 2_500_000.0), (1, 2, 3, 4, 5), 6.5
-                )
+                yield HistogramSample(metric.name, labels, (0.001, 0.5, 1.0, 2_500_000.0), (1, 2, 3, 4, 5), 6.5)
             else:
                 yield Sample(metric.name, labels, 1234.5)
 
@@ -180,8 +174,7 @@ RISING = "expected finite bounds that rise from 0"
     [
         (
             Sample("ml_new", (), 1),
-            "sample ml_new: expected a metric of the catalogue, got an unknown name. "
-            "Add it to the catalogue.",
+            "sample ml_new: expected a metric of the catalogue, got an unknown name. Add it to the catalogue.",
         ),
         (
             Sample("ml_window_rows", ("m",), 1),

@@ -1,7 +1,7 @@
 """The baseline: what a model looked like on reference data, as a reviewable JSON text.
 
-A baseline is a vector like any other, with the layout it was counted in, and the noise of every statistic over the reference's own
-windows. It is a value: text in, value out, and the same value gives the same text, byte for byte.
+A baseline is a vector like any other, with the layout it was counted in, and the noise of every statistic over the
+reference's own windows. It is a value: text in, value out, and the same value gives the same text, byte for byte.
 """
 
 import hashlib
@@ -19,14 +19,17 @@ from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, V
 from ml_exporter.records import FEATURE_PREFIX
 
 FORMAT = 1
-SCORE = "score"
-"""Name under which the noise of the score's PSI is kept."""
+SCORE = "__score__"
+"""Name under which the bins and the noise of the score's PSI are kept, beside features that may be called `score`."""
 _AGAIN = "Make the baseline again with `ml-exporter baseline`"
 
 
 @dataclass(frozen=True)
 class PsiNoise:
-    """T = PSI(window, rest) / (1/n + 1/(M - n)) over the reference's own windows: how many, mean, variance, mean of T / (B - 1)."""
+    """T = PSI(window, rest) / (1/n + 1/(M - n)) over the reference's own windows.
+
+    How many windows, mean and variance of T, and the mean of T / (B - 1).
+    """
 
     windows: int
     mean: float
@@ -44,7 +47,7 @@ class Phi:
 
 @dataclass(frozen=True)
 class Noise:
-    """What the reference's own windows of one length show: PSI by feature (and `score`), phi by statistic."""
+    """What the reference's own windows of one length show: PSI by feature (and `SCORE`), phi by statistic."""
 
     psi: Mapping[str, PsiNoise]
     phi: Mapping[str, Phi]
@@ -52,7 +55,10 @@ class Noise:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The reference of a model. `groups` maps fine bins to the bins of PSI, by feature and `score`; times are microseconds."""
+    """The reference of a model.
+
+    `groups` maps fine bins to the bins of PSI, by feature and `SCORE`; times are microseconds.
+    """
 
     model: str
     layout: Layout
@@ -79,14 +85,17 @@ class Baseline:
 
 
 def dump(baseline: Baseline) -> str:
-    """The artefact's text: one line a value, lists of numbers on one line, so that a reviewer's diff shows what changed."""
+    """The artefact's text: one line a value, so that a reviewer's diff shows what changed."""
     document = {"format": FORMAT, "fingerprint": baseline.fingerprint, "summary": dict(baseline.summary)}
     document["warnings"] = list(baseline.warnings)
     return _pretty(document | _document(baseline)) + "\n"
 
 
 def load(text: str, where: str) -> Baseline:
-    """The baseline in a text that `dump` wrote. Raises BaselineError when it is damaged, edited, or of another format."""
+    """The baseline in a text that `dump` wrote.
+
+    Raises BaselineError when it is damaged, edited, or of another format.
+    """
     try:
         document = json.loads(text)
         found = document["format"]
@@ -96,7 +105,7 @@ def load(text: str, where: str) -> Baseline:
         raise BaselineError([Problem(where, f"baseline format {FORMAT}", shown(found), _AGAIN)])
     try:
         baseline = _read(document)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise BaselineError(
             [Problem(where, "a complete baseline", f"{type(error).__name__}: {error}", _AGAIN)]
         ) from error
@@ -110,24 +119,25 @@ def misfits(baseline: Baseline, name: str, model: Model, time: Time) -> Iterator
     """Everything in which the baseline and the configuration of a model contradict each other."""
     layout = baseline.layout
     pairs: list[tuple[str, object, object]] = [
-        ("model", name, baseline.model),
-        ("classes", list(model.classes), list(layout.classes)),
-        ("decision_threshold", model.decision_threshold, layout.decision_threshold),
         ("time.hour", float(time.hour), baseline.hour_seconds),
         ("time.day", float(time.day), baseline.day_seconds),
+        (f"models.{name}", name, baseline.model),
+        (f"models.{name}.classes", list(model.classes), list(layout.classes)),
+        (f"models.{name}.decision_threshold", model.decision_threshold, layout.decision_threshold),
     ]
     have = {item.name: item for item in layout.features}
     wanted = kinds(model)
-    pairs.append(("features", sorted(wanted), sorted(have)))
-    for feature in wanted.keys() & have.keys():
+    pairs.append((f"models.{name}.features", sorted(wanted), sorted(have)))
+    for feature in (item for item in wanted if item in have):
         item = have[feature]
+        where = f"models.{name}.features.{wanted[feature]}.{feature}"
         kind = "numeric" if isinstance(item, NumericBins) else "categorical"
-        pairs.append((f"features.{feature}", wanted[feature], kind))
+        pairs.append((where, wanted[feature], kind))
         if isinstance(item, NumericBins) and wanted[feature] == "numeric":
-            pairs.append((f"features.{feature}.range", feature_range(model, feature), (item.low, item.high)))
-    for key, configured, kept in pairs:
+            pairs.append((f"{where}.range", feature_range(model, feature), (item.low, item.high)))
+    for where, configured, kept in pairs:
         if configured != kept:
-            yield Problem(f"models.{name}.{key}", f"{shown(kept)} as in the baseline", shown(configured), _AGAIN)
+            yield Problem(where, f"{shown(kept)} as in the baseline", shown(configured), _AGAIN)
     if float(model.latency.limit) not in layout.latency_bounds:
         got = f"{float(model.latency.limit):g}s"
         yield Problem(f"models.{name}.latency.limit", "the limit that the baseline was made with", got, _AGAIN)

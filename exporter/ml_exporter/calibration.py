@@ -1,4 +1,4 @@
-"""From reference data to a baseline: bins from the values, counts by the code that serves, noise from the reference's own windows."""
+"""From reference data to a baseline: bins, counts by the code that serves, and noise from its own windows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _DELAYS_HOURS = (1 / 60, 1 / 12, 0.25, 0.5, 1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 16
 
 @dataclass(frozen=True)
 class Reference:
-    """Reference data that was counted: panes of the whole period, its bounds in microseconds, and the maturity of its labels."""
+    """Counted reference data: its panes, its bounds in microseconds, and the maturity of its labels."""
 
     panes: Panes
     start_us: int
@@ -56,11 +56,13 @@ def _fit_feature(table: pa.Table, model: Model, name: str, kind: str) -> Feature
         ranked = sorted(counts, key=lambda item: (-item["counts"], item["values"]))
         return CategoryBins(name, tuple(sorted(item["values"] for item in ranked[:MAX_CATEGORIES])))
     values = np.asarray(column.to_numpy(), np.float64)
-    values = values[np.isfinite(values)]
+    values = np.sort(values[np.isfinite(values)]) + 0.0  # neither order nor -0.0 of the rows reaches the artefact
     if not len(values):
         return NumericBins(name, (), 0.0, 1.0, *feature_range(model, name))
-    low, centre, high = np.quantile(values, (0.16, 0.5, 0.84)).tolist()
-    scale = (high - low) / 2 or float(np.std(values)) or 1.0
+    with np.errstate(over="ignore", invalid="ignore"):  # sentinels like the largest float are values too
+        low, centre, high = np.quantile(values, (0.16, 0.5, 0.84)).tolist()
+        scale = next(item for item in ((high - low) / 2, float(np.std(values)), 1.0) if 0 < item < np.inf)
+    centre = centre if np.isfinite(centre) else 0.0
     return NumericBins(name, tuple(feature_edges(values).tolist()), centre, scale, *feature_range(model, name))
 
 
@@ -186,11 +188,11 @@ def _warnings(
 ) -> Iterator[str]:
     found = quality.labelled(draft.layout, total)
     if found.auc and found.auc.value > TRAINING_AUC:
-        yield f"AUC on the reference is {found.auc.value:.4f}: is it the training data? Use data held out from training."
+        yield f"AUC on the reference is {found.auc.value:.4f}: use data held out from training."
     for window, seconds in lengths.items():
         if seconds % draft.day_seconds:
             continue
         learned = noise.get(window, Noise({}, {})).psi.get(SCORE)
         windows = learned.windows if learned else 0
         if windows < ENOUGH_WINDOWS and seconds == draft.day_seconds:
-            yield f"only {windows} windows of {window} with scores: drift alerts stay warnings until {ENOUGH_WINDOWS} were seen."
+            yield f"only {windows} windows of {window} with scores: drift alerts stay warnings below {ENOUGH_WINDOWS}."

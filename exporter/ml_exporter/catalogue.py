@@ -1,7 +1,9 @@
-"""The one table of every exported metric. The exporter renders from it, the docs are generated from it, and the rules import it.
+"""The one table of every exported metric.
 
-Names follow Prometheus: base units, `_ratio` from 0 to 1, `_total` for counters. `window` is the name of a window such as `1d`,
-`baseline` the name of what is compared with (`reference`).
+The exporter renders from it, the docs are generated from it, and the rules import it.
+
+Names follow Prometheus: base units, `_ratio` from 0 to 1, `_total` for counters. `window` is the name of a window such as
+`1d`, `baseline` the name of what is compared with (`reference`).
 """
 
 from collections.abc import Mapping
@@ -11,7 +13,7 @@ Type = Literal["gauge", "counter", "histogram"]
 
 
 class Metric(NamedTuple):
-    """One metric: its name (with `_total` for counters), type, unit ("" if it has none), help text and label names in order."""
+    """One metric: name (with `_total` for counters), type, unit (or ""), help text and label names in order."""
 
     name: str
     type: Type
@@ -29,7 +31,10 @@ class Sample(NamedTuple):
 
 
 class HistogramSample(NamedTuple):
-    """One histogram. `upper_bounds` in ascending order without +Inf, `counts` (not cumulative) one longer, `total` the sum of all values."""
+    """One histogram.
+
+    `upper_bounds` in ascending order without +Inf, `counts` (not cumulative) one longer, `total` the sum of all values.
+    """
 
     name: str
     labels: tuple[str, ...]
@@ -93,7 +98,7 @@ METRICS: tuple[Metric, ...] = (
         "ml_baseline_info",
         "gauge",
         "",
-        "1 for the loaded baseline. `dispersion` says whether its noise floor was learned, is provisional, or is assumed.",
+        "1 for the loaded baseline. `dispersion`: its noise floor was learned, is provisional, or is assumed.",
         ("model", "baseline", "fingerprint", "dispersion"),
     ),
     Metric(

@@ -1,4 +1,4 @@
-"""`ml-exporter check`: everything that can be known to be wrong before anything runs, and how many series will be exported."""
+"""`ml-exporter check`: what can be known to be wrong before anything runs, and how many series there will be."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +15,12 @@ _NOW_US = 1 << 50
 
 
 def series(loaded: Loaded) -> Mapping[str, int]:
-    """Series each model will export when every window is full, counted by evaluating the baseline as if it had just been served."""
+    """Series each model will export when every window is full.
+
+    Counted by evaluating the baseline as if it had just been served.
+
+    One of them is `ml_exporter_series`, which says the same at run time.
+    """
     fleet = Fleet.of(loaded)
     found = {}
     for name, counting in fleet.countings.items():
@@ -23,7 +28,8 @@ def series(loaded: Loaded) -> Mapping[str, int]:
         _fill(counting, baseline.vector)
         counting.timing = replace(counting.timing, stale_after_us=_NOW_US)
         samples = evaluate(counting, baseline, name, loaded.config, _NOW_US)
-        found[name] = count_series(samples)[name]
+        found[name] = count_series(samples)[name] + 1
+    fleet.close()
     return found
 
 

@@ -1,9 +1,13 @@
-"""The command line. Exit codes: 0 fine, 1 findings (a check failed), 2 bad usage or configuration. Data goes to stdout, messages to stderr."""
+"""The command line.
+
+Exit codes: 0 fine, 1 findings (a check failed), 2 bad usage or configuration. Data goes to stdout, messages to stderr.
+"""
 
 import logging
 import re
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +19,7 @@ from ml_exporter import check as checking
 from ml_exporter import make_baseline as making
 from ml_exporter import once as finished
 from ml_exporter import serve as serving
-from ml_exporter.errors import ExporterError
+from ml_exporter.errors import BaselineError, ExporterError, Problem
 from ml_exporter.exposition import Renderer
 from ml_exporter.loading import load, read_config
 
@@ -38,7 +42,7 @@ def cli() -> None:
 def main() -> None:
     """Runs the command line. Errors that are meant for the user are one line each, and exit with 2."""
     try:
-        cli(standalone_mode=False)
+        cli(prog_name="ml-exporter", standalone_mode=False)
     except ExporterError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
@@ -85,10 +89,18 @@ def once(path: Path, at: str | None) -> None:
     for source, reasons in result.rejected.items():
         for reason, count in sorted(reasons.items()):
             click.echo(f"{source}: {count} rows rejected: {reason}", err=True)
+    for source, size in result.unread_bytes.items():
+        _warn_unread(source, size)
     for source, error in result.errors.items():
         click.echo(f"{source}: {error}", err=True)
     if result.errors:
         sys.exit(1)
+
+
+def _warn_unread(where: str, size: int) -> None:
+    """Says that a log ends inside a line, which a service may still be writing."""
+    if size:
+        click.echo(f"{where}: {size} bytes not read: the last line has no newline yet", err=True)
 
 
 def _instant_us(text: str) -> int:
@@ -108,7 +120,8 @@ def _instant_us(text: str) -> int:
 def check(path: Path) -> None:
     """Validate the configuration and its baselines, and print how many series each model will export."""
     loaded = load(path)
-    for name, count in checking.series(loaded).items():
+    counts = checking.series(loaded)
+    for name, count in counts.items():
         limit = loaded.config.models[name].series_limit
         click.echo(f"{name}: {count} series (limit {limit}), baseline {loaded.baselines[name].fingerprint}")
         for warning in loaded.baselines[name].warnings:
@@ -118,7 +131,8 @@ def check(path: Path) -> None:
                 f"{name}: {count - limit} series would be dropped. Raise series_limit or configure fewer windows.",
                 err=True,
             )
-            sys.exit(1)
+    if any(count > loaded.config.models[name].series_limit for name, count in counts.items()):
+        sys.exit(1)
 
 
 @cli.command()
@@ -145,38 +159,56 @@ def baseline(
         )
     made = making.make(config, name, making.ReferenceLogs(predictions, labels), Path.cwd())
     target = out or path.parent / config.models[name].baseline
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(artefact.dump(made.baseline), encoding="utf-8")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(artefact.dump(made.baseline), encoding="utf-8")
+    except OSError as error:
+        raise BaselineError(
+            [Problem(str(target), "a file that can be written", str(error.strerror), "Give another --out")]
+        ) from error
     click.echo(f"{target}: baseline {made.baseline.fingerprint} from {made.baseline.summary['rows']} rows")
     for reason, count in sorted(made.rejected.items()):
         click.echo(f"{count} rows rejected: {reason}", err=True)
+    _warn_unread("reference", made.unread_bytes)
     for warning in made.baseline.warnings:
         click.echo(f"warning: {warning}", err=True)
 
 
 @cli.command("generate")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder to write the pack to. Default: the repository's own committed files.",
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the pack. Default: the committed files here.")
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; exit with 1 when a file is stale.")
+@click.option("--config", "path", type=click.Path(path_type=Path), help="Configuration whose models must report.")
 @click.option(
-    "--config", "path", type=click.Path(path_type=Path), help="Configuration whose models are expected to report."
+    "--settings", type=click.Path(path_type=Path), help="Settings of the pack: addresses, thresholds, routing."
 )
-@click.option(
-    "--thresholds", type=click.Path(path_type=Path), help="File with the rows of thresholds.yaml that differ."
-)
-@click.option("--routing", type=click.Path(path_type=Path), help="File in place of routing.yaml.")
-@click.option("--job", help="Name of the exporter's job in Prometheus.")
-@click.option("--runbook-url-pattern", help="Address of a runbook; %s is the name of the alert.")
-@click.option("--grafana-url", help="Address of Grafana.")
-@click.option("--webhook-url", help="Send every notification to this address, for a demo or a test.")
-@click.option(
-    "--divide-durations", type=click.FloatRange(min=1), default=1.0, help="Divide every duration, for a demo or a test."
-)
-@click.pass_context
+@click.option("--divide-durations", "factor", type=click.FloatRange(min=1), default=1.0, help="For a compressed demo.")
 def generate_command(
-    context: click.Context, /, out: Path | None, only_check: bool, path: Path | None, **options: object
+    out: Path | None, only_check: bool, path: Path | None, settings: Path | None, factor: float
 ) -> None:
-    """Write the rules pack: Prometheus rules, Alertmanager configuration, Grafana dashboard; and the generated references."""
+    """Write the rules pack: Prometheus rules, Alertmanager configuration, Grafana dashboard.
+
+    Without --out, in a checkout, it writes the files that are committed: the pack as it comes, and the references in
+    docs/.
+    """
+    pack = generate.pack_dir()
+    if out is None:
+        folder, files = pack, generate.render_committed(pack) | _references()
+    else:
+        chosen = generate.read_settings(settings) if settings else generate.Settings()
+        models = generate.expected_models(read_config(path)) if path else ()
+        chosen = replace(chosen, expected_models=models, divide_durations=factor)
+        folder, files = out, generate.render(pack, chosen)
+    names = generate.check(folder, files) if only_check else generate.write(folder, files)
+    for name in names:
+        click.echo(f"{'stale' if only_check else 'written'}: {folder / name}", err=only_check)
+    if only_check and names:
+        sys.exit(1)
+
+
+def _references() -> dict[str, str]:
+    """The generated pages of docs/."""
+    return {
+        "docs/metrics.md": documents.metrics_page(),
+        "docs/config.md": documents.config_page(),
+        "docs/command-line.md": documents.command_line_page(cli),
+    }

@@ -1,11 +1,12 @@
 """The configuration: YAML text in, frozen values out, every problem at once.
 
-Field docs below are the source of the generated reference `docs/config.md`. Durations are written `90s`, `15m`, `12h`, `1d`;
-sizes `64KiB`, `1MiB`. An unknown key is an error.
+Field docs below are the source of the generated reference `docs/config.md`. Durations are written `90s`, `15m`, `12h`,
+`1d`; sizes `64KiB`, `1MiB`. An unknown key is an error.
 """
 
 import re
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
@@ -16,11 +17,11 @@ from ml_exporter.records import FEATURE_PREFIX, Field, Kind
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z_][a-zA-Z0-9_\-]{0,63}$")]
 WINDOW_UNITS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
-_WINDOW = re.compile(r"^([1-9]\d*)([mhd])$")
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"^(\d+)(B|KiB|MiB|GiB)$")
-_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_WINDOW = re.compile(r"^([1-9]\d*)([mhd])$", re.ASCII)
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$", re.ASCII)
+_SECONDS = {"ms": Fraction(1, 1000), "s": Fraction(1), "m": Fraction(60), "h": Fraction(3600), "d": Fraction(86400)}
+_SIZE = re.compile(r"^(\d+)(B|KiB|MiB|GiB)$", re.ASCII)
+_BYTES = {"B": Fraction(1), "KiB": Fraction(1 << 10), "MiB": Fraction(1 << 20), "GiB": Fraction(1 << 30)}
 
 
 class Duration(float):
@@ -116,7 +117,10 @@ class Labels(Section, frozen=True):
     align: Literal["prediction"] = "prediction"
     """Quality counts fall into the window of the prediction's time, which ends `maturity` ago."""
     maturity: Duration | None = None
-    """How long after a prediction its label is taken as overdue. Default: the 99th percentile of the label delay in the baseline."""
+    """How long after a prediction its label is taken as overdue.
+
+    Default: the 99th percentile of the label delay in the baseline.
+    """
     grace: Duration = Duration(3600)
     """How long a label waits for a prediction that was not read yet."""
     expire_after: Duration = Duration(35 * 86400)
@@ -226,14 +230,25 @@ def window_seconds(name: str, time: Time) -> float:
     return count * (float(time.day) if unit == "d" else float(time.hour) * WINDOW_UNITS[unit])
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is written twice, where YAML would keep the last one and say nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
+            if name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} twice", key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
 def parse(text: str, where: str = "config") -> Config:
     """The configuration in a YAML text. Raises ConfigError with every problem found."""
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:
-        raise ConfigError(
-            [Problem(where, "a YAML document", shown(" ".join(str(error).split()), 200), "Mend the syntax")]
-        ) from error
+        raise ConfigError([_syntax_problem(error, where)]) from error
     problems: list[Problem] = []
     config = _convert(Config, document, where, problems)
     if not problems:
@@ -241,6 +256,15 @@ def parse(text: str, where: str = "config") -> Config:
     if problems:
         raise ConfigError(problems)
     return config  # type: ignore[no-any-return]
+
+
+def _syntax_problem(error: yaml.YAMLError, where: str) -> Problem:
+    got = " ".join(str(error).split())
+    if isinstance(error, yaml.reader.ReaderError):
+        got = f"the character U+{error.character:04X}"
+    elif isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        where, got = f"{where} line {error.problem_mark.line + 1}", str(error.problem)
+    return Problem(where, "a YAML document", got, "Mend the syntax")
 
 
 def _convert(kind: Any, value: Any, path: str, problems: list[Problem]) -> Any:
@@ -302,7 +326,7 @@ def _quantity(kind: type, value: Any, path: str, problems: list[Problem]) -> Any
     pattern, units = (_DURATION, _SECONDS) if kind is Duration else (_SIZE, _BYTES)
     found = pattern.match(value) if isinstance(value, str) else None
     if found:
-        return kind(float(found[1]) * units[found[2]])
+        return kind(Fraction(found[1]) * units[found[2]])
     what, example = (
         ("a duration like 90s, 15m or 12h", "15m") if kind is Duration else ("a size like 64KiB or 1MiB", "1MiB")
     )
@@ -318,29 +342,30 @@ def _leaf_problem(kind: Any, value: Any, path: str, error: msgspec.ValidationErr
             path, f"one of {allowed}", shown(value), "Write one of these, in quotes if it looks like a number"
         )
     expected = str(error).split(" - at ")[0].removeprefix("Expected ").split(", got ")[0].replace("`", "")
-    return Problem(path, expected, shown(value), "Change the value")
+    return Problem(path, expected, shown(value), "Put it in quotes" if expected == "str" else "Change the value")
 
 
 def _contradictions(config: Config, where: str) -> Iterator[Problem]:
     """What single values cannot show: references, order of durations, columns that are needed."""
     time = config.time
-    if not 1 <= time.pane <= time.hour:
-        yield Problem(
-            f"{where}.time.pane", "1s up to one hour", shown(float(time.pane)), "Choose a shorter or longer pane"
-        )
+    if time.pane < 1:
+        yield Problem(f"{where}.time.pane", "at least 1s", f"{time.pane:g}s", "Choose a longer pane")
     for unit, smaller in (("hour", "pane"), ("day", "hour")):
-        ratio = getattr(time, unit) / getattr(time, smaller)
-        if abs(ratio - round(ratio)) > 1e-9:
-            got = f"{getattr(time, unit):g}s against {getattr(time, smaller):g}s"
+        whole, part = getattr(time, unit), getattr(time, smaller)
+        if part > 0 and (whole < part or round(whole * 1e6) % round(part * 1e6)):
+            got = f"{whole:g}s against {part:g}s"
             yield Problem(f"{where}.time.{unit}", f"a multiple of {smaller}", got, "Choose a multiple")
+    if config.interval <= 0:
+        yield Problem(f"{where}.interval", "more than 0s", "0s", "Choose a longer interval")
     if not config.models:
         yield Problem(f"{where}.models", "at least one model", "none", "Add a model")
     used: dict[str, str] = {}
     for name, model in config.models.items():
-        yield from _model_contradictions(model, f"{where}.models.{name}", config, used)
+        yield from _log_contradictions(model, f"{where}.models.{name}", config, used)
+        yield from _model_contradictions(model, f"{where}.models.{name}")
 
 
-def _model_contradictions(model: Model, path: str, config: Config, used: dict[str, str]) -> Iterator[Problem]:
+def _log_contradictions(model: Model, path: str, config: Config, used: dict[str, str]) -> Iterator[Problem]:
     logs = {"predictions": model.predictions.source}
     if model.labels:
         logs["labels"] = model.labels.source
@@ -355,43 +380,42 @@ def _model_contradictions(model: Model, path: str, config: Config, used: dict[st
                 f"{path}.{key}.source", f"a source of its own (not that of {used[source]})", shown(source), "Add one"
             )
         used.setdefault(source, f"{path}.{key}")
+
+
+def _model_contradictions(model: Model, path: str) -> Iterator[Problem]:
     columns = model.predictions.columns
     if columns.prediction is None and columns.score is None:
         yield Problem(
             f"{path}.predictions.columns", "`prediction` or `score`", "neither", "Say where the log keeps one of them"
         )
     if model.classes[0] == model.classes[1]:
-        yield Problem(
-            f"{path}.classes", "two different classes", shown(model.classes), "Name the negative, then the positive one"
-        )
+        action = "Name the negative, then the positive one"
+        yield Problem(f"{path}.classes", "two different classes", shown(model.classes), action)
+    if model.latency.limit <= 0:
+        yield Problem(f"{path}.latency.limit", "more than 0s", "0s", "Choose a longer limit")
     for feature in sorted(set(model.features.numeric) & set(model.features.categorical)):
         yield Problem(f"{path}.features", f"{feature} once", "it under numeric and categorical", "Remove one of them")
-    for key, names in (
-        ("features", model.windows.features),
-        ("head", model.windows.head),
-        ("quality", model.windows.quality),
-    ):
-        for name in names:
-            if not _WINDOW.match(name):
-                yield Problem(
-                    f"{path}.windows.{key}",
-                    "a window like 5m, 1h or 1d",
-                    shown(name),
-                    "Write a whole number and m, h or d",
-                )
-            elif name not in model.windows.head and key == "features":
-                yield Problem(
-                    f"{path}.windows.features",
-                    f"windows of the head ({', '.join(model.windows.head)})",
-                    shown(name),
-                    "Add it there",
-                )
     for feature, settings in model.features.numeric.items():
         low, high = settings.range if settings and settings.range else (None, None)
         if low is not None and high is not None and low >= high:
-            yield Problem(
-                f"{path}.features.numeric.{feature}.range", "lowest before highest", f"[{low:g}, {high:g}]", "Swap them"
-            )
+            where, got = f"{path}.features.numeric.{feature}.range", f"[{low:g}, {high:g}]"
+            yield Problem(where, "lowest before highest", got, "Put the lower one first")
+    yield from _window_contradictions(model.windows, f"{path}.windows")
+
+
+def _window_contradictions(windows: Windows, path: str) -> Iterator[Problem]:
+    if not windows.head:
+        yield Problem(f"{path}.head", "at least one window", "none", "Add one, for example 1d")
+    for key, names in (("features", windows.features), ("head", windows.head), ("quality", windows.quality)):
+        for name in dict.fromkeys(names):
+            where = f"{path}.{key}"
+            if not _WINDOW.match(name):
+                yield Problem(where, "a window like 5m, 1h or 1d", shown(name), "Write a whole number and m, h or d")
+            elif key == "features" and name not in windows.head:
+                known = ", ".join(windows.head) or "none"
+                yield Problem(where, f"windows of the head ({known})", shown(name), "Add it there")
+            if names.count(name) > 1:
+                yield Problem(where, "every window once", f"{shown(name)} twice", "Remove one of them")
 
 
 def kinds(model: Model) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""The generated references: metrics from the catalogue, configuration from the field docs, command line from the commands."""
+"""The generated references: metrics from the catalogue, configuration from its field docs, command line from click."""
 
 import ast
 import inspect
@@ -62,4 +62,4 @@ def _fields(node: ast.ClassDef) -> Iterator[str]:
         told = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
         default = ast.unparse(item.value) if item.value is not None else "required"
         cells = (f"`{item.target.id}`", f"`{ast.unparse(item.annotation)}`", f"`{default}`", str(told))
-        yield "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+        yield "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"

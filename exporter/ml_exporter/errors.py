@@ -1,4 +1,7 @@
-"""The errors a user may see. Every text has the form `<where>: expected <what>, got <value>. <What to do>.`"""
+"""The errors a user may see.
+
+Every text has the form `<where>: expected <what>, got <value>. <What to do>.`
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

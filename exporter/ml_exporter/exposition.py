@@ -110,9 +110,7 @@ def _append_values(metric: Metric, family: Sequence[Sample], known: _Known, line
     return known
 
 
-def _append_histograms(
-    metric: Metric, family: Sequence[HistogramSample], known: _Known, lines: list[str]
-) -> _Known:
+def _append_histograms(metric: Metric, family: Sequence[HistogramSample], known: _Known, lines: list[str]) -> _Known:
     """Append each histogram's buckets (cumulative), count and sum; return the shapes and texts."""
     shapes = [(sample.labels, sample.upper_bounds) for sample in family]
     if shapes != known[0]:

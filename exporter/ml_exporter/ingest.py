@@ -1,9 +1,10 @@
 """Feeds: the logs of every model, read into what is counted for it.
 
-Predictions go first; labels are read when the predictions are caught up with, so that few labels have to wait for their prediction.
-A source that fails sets its own flag and is tried again; the others go on.
+Predictions go first; labels are read when the predictions are caught up with, so that few labels have to wait for their
+prediction. A source that fails sets its own flag and is tried again; the others go on.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,7 +52,6 @@ class Feed:
             self.up, self.error, self._reading, self.caught_up = True, "", None, True
             return 0
         batch, self.position = found
-        self.caught_up = False
         self.rows_read += batch.lines
         self.rejected.update(item.reason for item in batch.rejects)
         self.rejected.update(self.take(batch, now_us) if batch.table.num_rows else {})
@@ -92,6 +92,7 @@ class Fleet:
 
     @property
     def feeds(self) -> tuple[Feed, ...]:
+        """Every feed, those of predictions first."""
         return (*self.predictions, *self.labels)
 
     def of_model(self, name: str) -> tuple[Feed, ...]:
@@ -100,18 +101,24 @@ class Fleet:
 
     @property
     def caught_up(self) -> bool:
-        """Whether every source was read to its end at the last attempt, or failed."""
+        """Whether every source was read to its end since the start, or fails."""
         return all(feed.caught_up or not feed.up for feed in self.feeds)
 
     def read(self, now_us: Callable[[], int], enough: Callable[[], bool]) -> bool:
         """Reads round by round until nothing more is there or `enough()`. Returns whether all was read."""
         while not enough():
-            lines = sum(feed.step(now_us()) for feed in self.predictions)
-            if lines == 0:
-                lines = sum(feed.step(now_us()) for feed in self.labels)
-            if lines == 0:
+            lines = {feed.model: feed.step(now_us()) for feed in self.predictions}
+            labels = [feed.step(now_us()) for feed in self.labels if not lines[feed.model]]
+            if not any((*lines.values(), *labels)):
                 return True
         return False
+
+    def hold_failing(self, now_us: int) -> None:
+        """A source that fails is not idle: windows that wait for it do not advance by the clock, but grow stale."""
+        for feed in self.predictions:
+            counting = self.countings[feed.model]
+            if not feed.up and counting.panes.newest_us:
+                counting.last_arrival_us = now_us
 
     def expire(self, now_us: int) -> None:
         """Forgets what no window can reach."""
@@ -119,14 +126,14 @@ class Fleet:
             counting.expire(now_us)
 
     def positions(self) -> Mapping[str, str]:
-        """The position of every source as text."""
-        return {feed.name: msgspec.json.encode(feed.position).decode() for feed in self.feeds}
+        """The position of every source as ASCII text: a path may have bytes that are no UTF-8."""
+        return {feed.name: json.dumps(msgspec.to_builtins(feed.position)) for feed in self.feeds}
 
     def restore(self, positions: Mapping[str, str]) -> None:
         """Goes on where the committed positions say."""
         for feed in self.feeds:
             if feed.name in positions:
-                feed.position = msgspec.json.decode(positions[feed.name], type=Position)
+                feed.position = msgspec.convert(json.loads(positions[feed.name]), Position)
 
     def keep_counters(self, old: "Fleet") -> None:
         """Takes over what the feeds of the same name had counted."""
@@ -165,9 +172,27 @@ def _located(settings: Source, files: str, directory: Path) -> Source:
     return msgspec.structs.replace(settings, files=str(directory.absolute() / files))
 
 
-def read_all(settings: Source, files: Sequence[str], fields: tuple[Field, ...], directory: Path) -> Iterator[Batch]:
-    """Every batch of finished logs, in order; the files replace those of the settings. Raises SourceError."""
+@dataclass(frozen=True)
+class FinishedLogs:
+    """All that was read of finished logs, and the bytes behind the last newlines, which were not."""
+
+    batches: tuple[Batch, ...]
+    unread_bytes: int
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Lines that were refused, by reason."""
+        return Counter(item.reason for batch in self.batches for item in batch.rejects)
+
+
+def read_all(settings: Source, files: Sequence[str], fields: tuple[Field, ...], directory: Path) -> FinishedLogs:
+    """Reads finished logs, in order; the files replace those of the settings. Raises SourceError."""
+    batches: list[Batch] = []
+    unread = 0
     for path in files:
+        position = Position()
         with Tail(_located(settings, path, directory), fields) as tail:
-            for batch, _ in tail.batches(Position(), Event(), 0.0):
-                yield batch
+            for batch, position in tail.batches(position, Event(), 0.0):
+                batches.append(batch)
+            unread += tail.lag(position, 0.0).bytes
+    return FinishedLogs(tuple(batches), unread)

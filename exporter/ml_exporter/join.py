@@ -1,11 +1,13 @@
 """The join of predictions with labels that come later, earlier, twice, or never.
 
-Predictions wait in runs: arrays sorted by the hash of their id. A label finds its prediction by binary search. A label that comes first
-waits for a grace period. The first label of a prediction counts; what becomes of every label is counted by status.
+Predictions wait in runs: arrays sorted by the hash of their id. A label finds its prediction by binary search. A label
+that comes first waits for a grace period. The first label of a prediction counts; what becomes of every label is
+counted by status.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
@@ -16,28 +18,39 @@ Hashes = npt.NDArray[np.uint64]
 Records = npt.NDArray[np.void]
 
 RUNS = 8
+LONG_ID = 256
 PREDICTION = np.dtype([("hash", "<u8"), ("time_us", "<i8"), ("score", "<f8"), ("predicted", "i1"), ("labelled", "?")])
 LABEL = np.dtype([("hash", "<u8"), ("time_us", "<i8"), ("actual", "i1"), ("seen_us", "<i8")])
 _MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)
 
 
 def hash_ids(ids: pa.ChunkedArray | pa.Array) -> Hashes:
-    """A 64-bit hash of every id, shape (n,), the same on every machine and in every release. Nulls hash to an unused value.
+    """A 64-bit hash of every id, shape (n,), the same on every machine and in every release.
 
-    Ids are padded to whole 8-byte words, which are mixed in order (splitmix64's finaliser) with the length.
+    The bytes of an id are read as little-endian 8-byte words, the last one filled with zeros, and mixed in order
+    (splitmix64's finaliser) with the length. Of ids longer than `LONG_ID` bytes BLAKE2b is taken. Nulls hash as if
+    they had 2**64 - 1 bytes. Time and memory follow the bytes there are, so a huge id costs only its own.
 
     >>> hash_ids(pa.array(["a", "b", "a"]))[[0, 2]].tolist() == [hash_ids(pa.array(["a"]))[0]] * 2
     True
     """
     column = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
-    lengths = np.asarray(pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False), np.int64)
-    words = max(1, -(-int(lengths.max(initial=0)) // 8))
-    fixed = np.asarray(column.cast(pa.binary()).fill_null(b"").to_numpy(zero_copy_only=False)).astype(f"S{words * 8}")
-    lanes = fixed.view(np.uint64).reshape(len(fixed), words)
+    column = column.cast(pa.large_binary())
+    _, offsets, data = column.buffers()
+    lengths = np.asarray(pc.fill_null(pc.binary_length(column), -1).to_numpy(zero_copy_only=False), np.int64)
+    starts = np.frombuffer(offsets, np.int64, len(column) + 1, column.offset * 8)[:-1] if len(column) else lengths
+    padded = np.concatenate([np.frombuffer(data or b"", np.uint8), np.zeros(8, np.uint8)])
+    words = np.lib.stride_tricks.sliding_window_view(padded, 8)
     state: Hashes = lengths.astype(np.uint64) * _MULTIPLIERS[0]
-    for lane in range(words):
-        used = lengths > lane * 8
-        state = np.where(used, _mix(state ^ lanes[:, lane]), state)
+    rows = np.flatnonzero(lengths <= LONG_ID)
+    for lane in range(0, min(int(lengths.max(initial=0)), LONG_ID), 8):
+        rows = rows[lengths[rows] > lane]
+        word = words[starts[rows] + lane].view("<u8")[:, 0]
+        missing = np.maximum(lane + 8 - lengths[rows], 0).astype(np.uint64) * np.uint64(8)
+        state[rows] = _mix(state[rows] ^ (word << missing >> missing))
+    for row in np.flatnonzero(lengths > LONG_ID).tolist():
+        name = padded[starts[row] : starts[row] + lengths[row]].tobytes()
+        state[row] = int.from_bytes(blake2b(name, digest_size=8).digest(), "little")
     return state
 
 
@@ -50,7 +63,10 @@ def _mix(state: Hashes) -> Hashes:
 
 @dataclass(frozen=True)
 class Matched:
-    """Predictions that just got their first label; every array has shape (n,). Delays are label time minus prediction time."""
+    """Predictions that just got their first label; every array has shape (n,).
+
+    Delays are label time minus prediction time, and 0 for a label that claims to be older.
+    """
 
     time_us: npt.NDArray[np.int64]
     score: npt.NDArray[np.float64]
@@ -117,7 +133,10 @@ class Join:
         return matched, counts
 
     def expire(self, event_us: int, now_us: int) -> int:
-        """Forgets predictions older than the expiry by event time, and labels whose grace has passed. Returns how many labels."""
+        """Forgets predictions older than the expiry by event time, and labels whose grace has passed.
+
+        Returns how many labels.
+        """
         for key, run in list(self.runs.items()):
             keep = run["time_us"] >= event_us - self.expire_us
             if keep.all():
@@ -160,25 +179,24 @@ class Join:
     def _match(self, labels: Records) -> tuple[Matched, Mapping[str, int]]:
         """Joins labels whose predictions are known."""
         run_of, place = self._find(labels["hash"])
-        _, first = np.unique(labels["hash"], return_index=True)
-        fresh = np.zeros(len(labels), np.bool_)
-        fresh[first] = True
         found = np.zeros(len(labels), PREDICTION)
         for key in np.unique(run_of):
             here = run_of == key
             found[here] = self.runs[int(key)][place[here]]
-        fresh &= ~found["labelled"]
-        late = fresh & (labels["time_us"] - found["time_us"] > self.expire_us)
-        fresh &= ~late
+        late = labels["time_us"] - found["time_us"] > self.expire_us
+        open_rows = np.flatnonzero(~late & ~found["labelled"])
+        _, first = np.unique(labels["hash"][open_rows], return_index=True)
+        fresh = np.zeros(len(labels), np.bool_)
+        fresh[open_rows[first]] = True
         for key in np.unique(run_of[fresh]):
             here = fresh & (run_of == key)
             self.runs[int(key)]["labelled"][place[here]] = True
             self.changed.add(int(key))
         labels, found = labels[fresh], found[fresh]
-        delay = (labels["time_us"] - found["time_us"]) / 1e6
+        delay = np.maximum(labels["time_us"] - found["time_us"], 0) / 1e6
         matched = Matched(found["time_us"], found["score"], found["predicted"], labels["actual"], delay)
-        repeated = len(fresh) - int(fresh.sum()) - int(late.sum())
-        return matched, {"matched": int(fresh.sum()), "duplicate": repeated, "late": int(late.sum())}
+        counts = {"matched": int(fresh.sum()), "late": int(late.sum())}
+        return matched, counts | {"duplicate": len(fresh) - sum(counts.values())}
 
     def _merge_runs(self) -> None:
         """Merges the smaller half of the runs when there are too many of them, so that look-ups stay few."""

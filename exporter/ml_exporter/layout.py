@@ -1,8 +1,9 @@
 """The layout of a vector: which cell means what.
 
-All that is known of a set of predictions is one int64 vector. The layout names its slices: a head (rows, predictions, flags, scores,
-latency, labels, quality), then one slice for each feature. A slice holds its own denominators and a digest of everything that gives its
-cells a meaning (edges, categories, units), so that vectors made under another configuration can be projected slice by slice.
+All that is known of a set of predictions is one int64 vector. The layout names its slices: a head (rows, predictions,
+flags, scores, latency, labels, quality), then one slice for each feature. A slice holds its own denominators and a
+digest of everything that gives its cells a meaning (edges, categories, units), so that vectors made under another
+configuration can be projected slice by slice.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ Vector = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 Z_LIMIT = 64.0
-"""Standardised values are clipped here, so that one value cannot poison a window and no sum overflows below 2**33 rows."""
+"""Standardised values are clipped here: no value poisons a window, and no sum overflows below 2**33 rows."""
 Z_UNIT = 1 << 24
 Z2_UNIT = 1 << 12
 LOSS_UNIT = 1 << 24
@@ -44,6 +45,7 @@ class NumericBins:
 
     @property
     def fields(self) -> tuple[tuple[str, int], ...]:
+        """Name and size of each field of the slice."""
         bins = len(self.edges) + 1
         counts = ("valid", "null", "invalid", "out_of_range", "clipped")
         return (*((name, 1) for name in counts), ("bins", bins), ("z", 1), ("z2", 1))
@@ -58,6 +60,7 @@ class CategoryBins:
 
     @property
     def fields(self) -> tuple[tuple[str, int], ...]:
+        """Name and size of each field of the slice."""
         return (("valid", 1), ("null", 1), ("unseen", 1), ("bins", len(self.categories) + 1))
 
 
@@ -97,11 +100,13 @@ class Layout:
 
     @property
     def size(self) -> int:
+        """Number of cells."""
         last = self.slices[-1]
         return last.start + last.size
 
     @cached_property
     def by_name(self) -> Mapping[str, Slice]:
+        """The slices by name."""
         return {item.name: item for item in self.slices}
 
     @cached_property
@@ -191,6 +196,7 @@ class Projection:
     reset: tuple[str, ...]
 
     def __call__(self, vector: Vector) -> Vector:
+        """The vector in the new layout."""
         result = np.zeros(self.size, np.int64)
         for source, target in self.runs:
             result[target] = vector[source]

@@ -49,7 +49,7 @@ def load(path: Path) -> Loaded:
 
 
 def maturity_seconds(loaded: Loaded, name: str) -> float:
-    """How long ago a model's matured windows end: as configured, else the 99th percentile of the delay in the baseline."""
+    """How long ago matured windows end: as configured, else the 99th percentile of the baseline's label delay."""
     labels = loaded.config.models[name].labels
     if labels is None:
         return 0.0

@@ -13,7 +13,7 @@ from ml_exporter.baseline import Baseline
 from ml_exporter.calibration import Reference, calibrate, fit_layout
 from ml_exporter.config import Config, Model, label_fields, prediction_fields
 from ml_exporter.errors import BaselineError, Problem
-from ml_exporter.ingest import read_all
+from ml_exporter.ingest import FinishedLogs, read_all
 from ml_exporter.layout import Layout
 from ml_exporter.panes import Grid
 from ml_exporter.pipeline import Counting, Timing, micros
@@ -37,28 +37,28 @@ class Made:
 
     baseline: Baseline
     rejected: Counter[str]
+    unread_bytes: int
+    """Behind the last newline of a log."""
 
 
 def make(config: Config, name: str, logs: ReferenceLogs, directory: Path) -> Made:
     """The baseline of a model. Raises BaselineError where the reference has no usable row."""
     model = config.models[name]
-    rejected: Counter[str] = Counter()
     source = config.sources[model.predictions.source]
-    predictions = list(read_all(source, logs.predictions, prediction_fields(model), directory))
-    rejected.update(item.reason for batch in predictions for item in batch.rejects)
-    table = _together(predictions, schema(prediction_fields(model)))
+    predictions = read_all(source, logs.predictions, prediction_fields(model), directory)
+    table = _together(predictions.batches, schema(prediction_fields(model)))
     if not table.num_rows:
         action = "Name reference logs with readable predictions; `ml-exporter check` shows the configured columns"
         raise BaselineError(
             [Problem(name, "reference predictions", f"no usable row in {', '.join(logs.predictions)}", action)]
         )
-    labels = None
+    known = FinishedLogs((), 0)
     if model.labels and logs.labels:
-        found = list(read_all(config.sources[model.labels.source], logs.labels, label_fields(model.labels), directory))
-        rejected.update(item.reason for batch in found for item in batch.rejects)
-        labels = _together(found, schema(label_fields(model.labels)))
+        known = read_all(config.sources[model.labels.source], logs.labels, label_fields(model.labels), directory)
+    labels = _together(known.batches, schema(label_fields(model.labels))) if model.labels and logs.labels else None
     reference = _count(fit_layout(table, model, config.time), config, model, (table, labels))
-    return Made(calibrate(name, model, config.time, reference), rejected)
+    made = calibrate(name, model, config.time, reference)
+    return Made(made, predictions.rejected + known.rejected, predictions.unread_bytes + known.unread_bytes)
 
 
 def _together(batches: Sequence[Batch], expected: pa.Schema) -> pa.Table:

@@ -14,15 +14,18 @@ _EVER_US = 1 << 62
 
 @dataclass(frozen=True)
 class Finished:
-    """The gauges of every model, and what was lost by source and reason."""
+    """The gauges of every model, and what was lost by source: rows by reason, bytes behind the last newline, errors."""
 
     samples: tuple[Sample, ...]
     rejected: dict[str, Counter[str]]
+    unread_bytes: dict[str, int]
     errors: dict[str, str]
 
 
 def run(loaded: Loaded, at_us: int | None, wall_us: int) -> Finished:
-    """Reads every log to its end and evaluates at `at_us`, by default when the newest pane is full. State is neither read nor written.
+    """Reads every log to its end and evaluates at `at_us`, by default when the newest pane is full.
+
+    State is neither read nor written.
 
     Rows beyond the wall clock `wall_us` are refused as usual; no row is too old.
     """
@@ -33,7 +36,11 @@ def run(loaded: Loaded, at_us: int | None, wall_us: int) -> Finished:
     samples = [
         sample for name, counting in fleet.countings.items() for sample in _gauges(loaded, name, counting, at_us)
     ]
-    return Finished(tuple(samples), {feed.name: feed.rejected for feed in fleet.feeds}, dict(_errors(fleet.feeds)))
+    unread = {feed.name: feed.tail.lag(feed.position, wall_us / 1e6).bytes for feed in fleet.feeds}
+    fleet.close()
+    return Finished(
+        tuple(samples), {feed.name: feed.rejected for feed in fleet.feeds}, unread, dict(_errors(fleet.feeds))
+    )
 
 
 def _gauges(loaded: Loaded, name: str, counting: Counting, at_us: int | None) -> Iterator[Sample]:

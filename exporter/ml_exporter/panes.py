@@ -1,12 +1,13 @@
 """Panes: vectors by event time, and windows as their sums.
 
-Rows younger than three hours (by the newest event seen) fall into a fine pane and into their hour; older rows into their hour only.
-A short window is a sum of fine panes. A window that reaches further back than the fine panes starts on the hour and is a sum of hours,
-and of fine panes for the hour in which it ends.
+Rows younger than three hours (by the newest event seen) fall into a fine pane and into their hour; older rows into
+their hour only. A short window is a sum of fine panes. A window that reaches further back than the fine panes starts on
+the hour and is a sum of hours, and of fine panes for the hour in which it ends.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -39,14 +40,15 @@ class Grid:
     def span(self, end_us: int, length_us: int, newest_us: int) -> tuple[int, int] | None:
         """Start and end of the window of a length that ends at or before `end_us`, given the newest event.
 
-        Where fine panes are gone the window ends on the hour; None if it is shorter than an hour then.
+        Where its fine panes are gone, the window ends on the hour; None if it is shorter than an hour then.
         """
         kept_from = self.fine_from(newest_us)
         end = self.start(FINE, end_us)
         start = end - -(-length_us // self.pane_us) * self.pane_us
-        if length_us <= FINE_HOURS * self.hour_us and start >= kept_from:
+        short = length_us <= FINE_HOURS * self.hour_us
+        if short and start >= kept_from:
             return start, end
-        if end < kept_from:
+        if short or end < kept_from:
             end = self.start(HOUR, end)
             if length_us < self.hour_us:
                 return None
@@ -78,10 +80,13 @@ class Panes:
         self.changed.add(key)
 
     def add_groups(self, pane_starts_us: Vector, matrix: Vector) -> None:
-        """Adds vectors to their hours, and to their fine panes where those are kept. `pane_starts_us` ascends; see `keys`."""
+        """Adds vectors to their hours, and to their fine panes where those are kept.
+
+        `pane_starts_us` ascends; see `keys`.
+        """
         hours = pane_starts_us // self.grid.hour_us
-        bounds = np.flatnonzero(np.diff(hours, prepend=-1, append=-1)).tolist()
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        starts = np.flatnonzero(np.diff(hours, prepend=hours[:1] - 1))
+        for start, stop in pairwise([*starts.tolist(), len(hours)]):
             self.add(HOUR, int(hours[start]) * self.grid.hour_us, matrix[start:stop].sum(axis=0))
         for position in np.flatnonzero(pane_starts_us >= self.grid.fine_from(self.newest_us)):
             self.add(FINE, int(pane_starts_us[position]), matrix[position])
@@ -93,7 +98,10 @@ class Panes:
         return np.where(old, time_us // self.grid.hour_us * self.grid.hour_us, fine) if old.any() else fine
 
     def advance(self, time_us: int) -> None:
-        """Notes the newest event time seen. Fine panes that are too old for it are dropped; their rows are in their hours."""
+        """Notes the newest event time seen.
+
+        Fine panes that are too old for it are dropped; their rows are in their hours.
+        """
         if time_us <= self.newest_us:
             return
         self.newest_us = time_us
@@ -146,12 +154,12 @@ class Panes:
 
 def compress(vector: Vector) -> bytes:
     """A vector as bytes: its length in cells (8 bytes), then its cells, compressed."""
-    packed: bytes = pa.compress(vector.tobytes(), codec="zstd", asbytes=True)
+    packed: bytes = pa.compress(vector.tobytes(), codec="lz4_raw", asbytes=True)
     return len(vector).to_bytes(8, "little") + packed
 
 
 def decompress(blob: bytes) -> Vector:
     """What `compress` made."""
     size = int.from_bytes(blob[:8], "little")
-    raw: bytes = pa.decompress(blob[8:], decompressed_size=size * 8, codec="zstd", asbytes=True)
+    raw: bytes = pa.decompress(blob[8:], decompressed_size=size * 8, codec="lz4_raw", asbytes=True)
     return np.frombuffer(raw, np.int64)

@@ -1,4 +1,7 @@
-"""The order of the stages for one model: batches in, panes and counters kept, samples out. No I/O, and `now` is an argument."""
+"""The order of the stages for one model: batches in, panes and counters kept, samples out.
+
+No I/O, and `now` is an argument.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -172,7 +175,7 @@ class Counting:
 
 
 def windows_at(counting: Counting, name: str, model: Model, time: Time, now_us: int) -> Windows:
-    """The windows of a model at an instant: current ones end at the last settled pane, matured ones `maturity` earlier."""
+    """The windows of a model at an instant: current ones end at the last settled pane, matured ones earlier."""
     timing, newest = counting.timing, counting.panes.newest_us
     end = now_us - timing.settle_us
     if now_us - counting.last_arrival_us <= timing.idle_after_us:
@@ -284,8 +287,8 @@ AnySample = Sample | HistogramSample
 def capped(samples: list[AnySample], limit: int) -> list[AnySample]:
     """The samples without what goes beyond `limit` series. A histogram counts with all its buckets.
 
-    First go windows that are not configured by default, then feature gauges over short windows, then other feature gauges, then the
-    rest; within each, the last ones first.
+    First go windows that are not configured by default, then feature gauges over short windows, then other feature
+    gauges, then the rest; within each, the last ones first.
     """
     sizes = [len(item.counts) + 2 if isinstance(item, HistogramSample) else 1 for item in samples]
     excess = sum(sizes) - limit

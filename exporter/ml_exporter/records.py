@@ -10,8 +10,8 @@ A batch is an Arrow table with one column for each `Field`, in the field's canon
 | `number` | double                         | null or NaN   | positive infinity                 |
 | `flag`   | bool                           | null          | null, counted as a violation      |
 
-So a number column tells three states without a second column: NaN and null are both "no value" (Python's json module writes NaN for
-a missing float), an infinity is "a value that is not a number".
+So a number column tells three states without a second column: NaN and null are both "no value" (Python's json module
+writes NaN for a missing float), an infinity is "a value that is not a number".
 """
 
 from collections.abc import Mapping
@@ -44,10 +44,18 @@ REJECT_REASONS = (
 """Why a whole row is refused. `future` and `too_late` are decided with the clock, the others by the parser."""
 
 VIOLATION_KINDS = ("missing_column", "unknown_column", "wrong_type")
-"""What is wrong with one value of a row that is kept: a configured column is absent, a feature is unknown, a value has another type."""
+"""What is wrong with one value of a row that is kept.
+
+A configured column is absent, a feature is unknown, or a value has another type.
+"""
 
 LABEL_STATUSES = ("matched", "early", "duplicate", "orphan", "late", "invalid")
-"""What became of a label: joined; waiting for its prediction; a second one; no prediction came; after expiry; not a known class."""
+"""What became of a label: joined; it came before its prediction; a second one; no prediction came; after expiry; not a
+known class.
+
+`early` is an event, not an end: such a label is counted again as what it becomes. So labels taken in = matched +
+duplicate + orphan + late + invalid + those that still wait.
+"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,10 @@ class Field:
 
 @dataclass(frozen=True)
 class Reject:
-    """One line that was refused. `offset` is the byte position of the line in its file, `digest` a hash of its bytes."""
+    """One line that was refused.
+
+    `offset` is the byte position of the line in its file, `digest` a hash of its bytes.
+    """
 
     reason: str
     offset: int

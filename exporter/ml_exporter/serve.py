@@ -1,7 +1,9 @@
 """`ml-exporter serve`: reads, commits, evaluates and renders in one loop, beside a web server in a thread of its own.
 
-The order in the loop makes the promises: what is counted is committed before it is published, and the web side only ever sees a
-finished rendering. A web server or parser that dies ends the process; it never hangs silently.
+The order in the loop makes the promises: what is counted is committed before it is published, and the web side only
+ever sees a finished rendering. A web server or parser that dies ends the process with its error; it never hangs
+silently. Nothing is committed then, because half a batch may have been counted: the next start reads from the last
+commit on.
 """
 
 import logging
@@ -16,7 +18,7 @@ from types import FrameType
 
 from ml_exporter import __version__
 from ml_exporter.catalogue import HistogramSample, Sample
-from ml_exporter.errors import ExporterError, ProblemsError, StateError
+from ml_exporter.errors import ProblemsError, StateError
 from ml_exporter.exposition import Renderer, compress, count_series, process_metrics
 from ml_exporter.ingest import Fleet, source_samples
 from ml_exporter.layout import project
@@ -66,14 +68,14 @@ class Exporter:
         """Takes over the configuration on disk, or keeps the running one and says so in a metric."""
         try:
             loaded = load(self.path)
-            if loaded.config.state != self.loaded.config.state:
-                log.warning("reload: `state` changes only with a restart; the running directory is kept")
+            self._store()  # what is assembled below starts from it
         except ProblemsError as error:
             self.reload_successful = False
             for problem in error.problems:
                 log.error("reload refused: %s", problem)
             return
-        self.commit()
+        if loaded.config.state != self.loaded.config.state:
+            log.warning("reload: `state` changes only with a restart; the running directory is kept")
         old, self.loaded = self.fleet, loaded
         old.close()
         self.fleet = self._assemble(loaded)
@@ -97,7 +99,10 @@ class Exporter:
         self.fleet.keep_counters(old)
 
     def read(self, until: float) -> bool:
-        """Reads until nothing more is there, or the monotonic time has come, or a commit is due by size. True: all was read."""
+        """Reads until nothing more is there, or the monotonic time has come, or a commit is due by size.
+
+        True: all was read.
+        """
         return self.fleet.read(self.now_us, lambda: time.monotonic() >= until)
 
     def now_us(self) -> int:
@@ -106,33 +111,42 @@ class Exporter:
 
     def commit(self) -> None:
         """Commits what was counted. A failure is logged and shown; serving goes on and the next commit tries again."""
-        self.fleet.expire(self.now_us())
         try:
-            self.store.commit(self.fleet.countings, self.fleet.positions())
+            self._store()
             self.state_up = True
         except StateError as error:
             if self.state_up:
                 log.error("commit failed: %s", error)
             self.state_up = False
 
+    def _store(self) -> None:
+        self.fleet.expire(self.now_us())
+        self.store.commit(self.fleet.countings, self.fleet.positions())
+
     def publish(self) -> None:
         """Evaluates every model, and renders once."""
         started = time.monotonic()
         now_us = self.now_us()
+        self.fleet.hold_failing(now_us)
         samples: list[Sample | HistogramSample] = []
         for name, counting in self.fleet.countings.items():
             found = list(evaluate(counting, self.loaded.baselines[name], name, self.loaded.config, now_us))
-            kept = capped(found, self.loaded.config.models[name].series_limit)
-            self.dropped += len(found) - len(kept)
-            samples += kept
-        counts = count_series(samples)
-        samples += [Sample("ml_exporter_series", (name,), float(counts.get(name, 0) + 1)) for name in self.fleet.countings]
+            samples += self._capped(found, name)
+        samples += [
+            Sample("ml_exporter_series", (name,), float(count + 1)) for name, count in count_series(samples).items()
+        ]
         samples += source_samples(self.fleet, self.clock())
         self.evaluation_seconds = time.monotonic() - started
         samples += self._own()
         text = self._renderer.render(samples) + self._process()
         interval = float(self.loaded.config.interval)
         self.snapshot = Snapshot(text, compress(text), self.clock(), self.ready, interval, tuple(self._rows()))
+
+    def _capped(self, found: list[Sample | HistogramSample], name: str) -> list[Sample | HistogramSample]:
+        """What a model may export beside its `ml_exporter_series`."""
+        kept = capped(found, self.loaded.config.models[name].series_limit - 1)
+        self.dropped += count_series(found)[name] - count_series(kept).get(name, 0)
+        return kept
 
     def _own(self) -> Iterator[Sample]:
         yield Sample("ml_exporter_build_info", (__version__, platform.python_version()), 1.0)
@@ -156,9 +170,8 @@ class Exporter:
             )
 
     def close(self) -> None:
-        """Commits and releases everything."""
+        """Releases everything. Commits nothing."""
         self.fleet.close()
-        self.commit()
         self.store.close()
 
 
@@ -171,22 +184,25 @@ class Address:
 
 
 def run(path: Path, address: Address, runbooks: Path | None) -> None:
-    """Serves until SIGTERM or SIGINT. SIGHUP reloads. Raises when the web server dies."""
+    """Serves until SIGTERM or SIGINT.
+
+    SIGHUP reloads. Raises whatever a parser raised, and RuntimeError when the web server died.
+    """
     stop, hup = threading.Event(), threading.Event()
-    exporter = Exporter(path)
-    server = Server(
-        create_app(lambda: exporter.snapshot, exporter.clock, __version__, runbooks), address.host, address.port
-    )
-    server.start()
 
     def on_signal(number: int, _: FrameType | None) -> None:
         (hup if number == signal.SIGHUP else stop).set()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, on_signal)
-    log.info("listening address=%s:%d models=%d", address.host or "*", server.port, len(exporter.fleet.countings))
+    exporter = Exporter(path)
+    app = create_app(lambda: exporter.snapshot, exporter.clock, __version__, runbooks)
+    server = Server(app, address.host, address.port)
     try:
+        server.start()
+        log.info("listening address=%s:%d models=%d", address.host or "*", server.port, len(exporter.fleet.countings))
         _loop(exporter, stop, hup, lambda: server.alive)
+        exporter.commit()
     finally:
         exporter.close()
         server.stop()
@@ -196,9 +212,7 @@ def _loop(exporter: Exporter, stop: threading.Event, hup: threading.Event, alive
     due = time.monotonic()
     while not stop.is_set():
         if not alive():
-            raise ExporterError(
-                "web server: expected a running thread, got one that ended. See the log above; restart the exporter."
-            )
+            raise RuntimeError("web server: expected a running thread, got one that ended. See the log above.")
         if hup.is_set():
             hup.clear()
             exporter.reload()

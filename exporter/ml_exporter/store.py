@@ -1,7 +1,7 @@
 """The state on disk: one SQLite file with positions, panes and waiting joins, committed together.
 
-A commit holds everything that changed since the last one, or nothing. So after a crash the positions say exactly which rows the panes
-contain, and reading goes on there.
+A commit holds everything that changed since the last one, or nothing. So after a crash the positions say exactly which
+rows the panes contain, and reading goes on there.
 """
 
 import json
@@ -19,7 +19,8 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS positions (source TEXT PRIMARY KEY, position TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS models (name TEXT PRIMARY KEY, slices TEXT, facts TEXT, early BLOB) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS panes (model TEXT, kind TEXT, start INTEGER, cells BLOB, PRIMARY KEY (model, kind, start)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS panes
+    (model TEXT, kind TEXT, start INTEGER, cells BLOB, PRIMARY KEY (model, kind, start)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (model TEXT, run INTEGER, records BLOB, PRIMARY KEY (model, run)) WITHOUT ROWID;
 """
 
@@ -32,14 +33,25 @@ class Store:
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._db = sqlite3.connect(directory / FILE, isolation_level=None, timeout=0, check_same_thread=False)
-            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute("BEGIN EXCLUSIVE")
-            self._db.execute("COMMIT")
         except (OSError, sqlite3.Error) as error:
             raise StateError([self._unusable(error)]) from error
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            self._db.close()
+            raise StateError([self._unusable(error)]) from error
+        except StateError:
+            self._db.close()
+            raise
+
+    def _open(self) -> None:
+        """Takes the lock, and writes only once the format is known."""
+        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._db.execute("BEGIN EXCLUSIVE")
+        self._db.execute("COMMIT")
         self._check_format()
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_TABLES)
         self._db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
 
@@ -56,8 +68,7 @@ class Store:
     def _check_format(self) -> None:
         known = self._db.execute("SELECT name FROM sqlite_master WHERE name = 'meta'").fetchone()
         found = self._db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone() if known else None
-        if found and int(found[0]) != FORMAT:
-            self._db.close()
+        if found and found[0] != str(FORMAT):
             action = "Run the release that wrote it, or choose another directory"
             raise StateError([Problem(str(self.directory / FILE), f"state format {FORMAT}", found[0], action)])
 
@@ -66,30 +77,32 @@ class Store:
         return dict(self._db.execute("SELECT source, position FROM positions"))
 
     def load(self, name: str, counting: Counting) -> tuple[str, ...]:
-        """Fills `counting` with what was kept for a model. Returns the slices that the current layout had to reset."""
+        """Fills `counting` with what was kept for a model.
+
+        Writes nothing: what no longer fits goes with the next commit.
+
+        Returns what had to be reset: slices of the vector by name, and other state in words.
+        """
         row = self._db.execute("SELECT slices, facts, early FROM models WHERE name = ?", (name,)).fetchone()
         if row is None:
             return ()
-        facts = json.loads(row[1])
-        grid = counting.timing.grid
-        if (facts["pane_us"], facts["hour_us"]) != (grid.pane_us, grid.hour_us):
-            self._forget(name)
-            return ("every pane (time.pane or time.hour changed)",)
-        old = slices_from_json(row[0])
-        projection = project(old, counting.layout.slices)
-        same = slices_to_json(counting.layout.slices) == row[0]
+        facts, grid = json.loads(row[1]), counting.timing.grid
+        counting.last_label_us, counting.versions_us = facts["last_label_us"], facts["versions_us"]
         blobs = self._db.execute("SELECT kind, start, cells FROM panes WHERE model = ?", (name,))
         panes = (((kind, start), cells) for kind, start, cells in blobs)
-        counting.panes.restore(panes, None if same else projection, facts["newest_us"])
         runs = dict(self._db.execute("SELECT run, records FROM runs WHERE model = ?", (name,)))
+        if (facts["pane_us"], facts["hour_us"]) != (grid.pane_us, grid.hour_us):
+            counting.panes.changed.update(key for key, _ in panes)
+            counting.join.changed.update(runs)
+            return ("every pane and waiting prediction (time.pane or time.hour changed)",)
+        same = slices_to_json(counting.layout.slices) == row[0]
+        projection = project(slices_from_json(row[0]), counting.layout.slices)
+        counting.panes.restore(panes, None if same else projection, facts["newest_us"])
+        if "predictions" in projection.reset:  # what waits was classified by other classes or another threshold
+            counting.join.changed.update(runs)
+            return (*projection.reset, "every waiting prediction (classes or decision_threshold changed)")
         counting.join.restore(runs, row[2])
-        counting.last_label_us = facts["last_label_us"]
-        counting.versions_us = facts["versions_us"]
         return projection.reset
-
-    def _forget(self, name: str) -> None:
-        for table, column in (("panes", "model"), ("runs", "model"), ("models", "name")):
-            self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", (name,))
 
     def commit(self, models: Mapping[str, Counting], positions: Mapping[str, str]) -> None:
         """Writes all that changed in one transaction. Raises StateError and keeps nothing when it cannot."""
@@ -100,13 +113,15 @@ class Store:
                 self._write(name, counting, *changes[name])
             self._db.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", positions.items())
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             for name, (panes, runs) in changes.items():
                 models[name].panes.changed.update(key for key, _ in panes)
                 models[name].join.changed.update(key for key, _ in runs)
-            raise StateError([self._unusable(error)]) from error
+            if isinstance(error, sqlite3.Error):
+                raise StateError([self._unusable(error)]) from error
+            raise
 
     def _write(
         self,

@@ -1,7 +1,7 @@
 """Rows to vectors: a batch of predictions, or of joined labels, as one int64 vector for each group of rows.
 
-Everything is counted or summed in fixed point, so any split of the rows, in any order, adds up to the same vector, bit for bit.
-No Python loop runs over rows; the loops here run over features.
+Everything is counted or summed in fixed point, so any split of the rows, in any order, adds up to the same vector, bit
+for bit. No Python loop runs over rows; the loops here run over features.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,10 @@ _HALF = 1 << 20
 
 @dataclass(frozen=True)
 class Groups:
-    """Which group each row belongs to. `index` has shape (n,) and values below `count`; `starts` where each group begins, if sorted."""
+    """Which group each row belongs to.
+
+    `index` has shape (n,) and values below `count`; `starts` where each group begins, if sorted.
+    """
 
     index: Codes
     count: int
@@ -66,7 +69,10 @@ class Groups:
 
 
 def group_rows(keys: Vector) -> tuple[Vector, Groups]:
-    """Distinct keys in ascending order, and the group of every row. `keys` has shape (n,), such as the pane of each row."""
+    """Distinct keys in ascending order, and the group of every row.
+
+    `keys` has shape (n,), such as the pane of each row.
+    """
     if len(keys) == 0:
         return keys, Groups(np.zeros(0, np.intp), 0, None)
     step = np.diff(keys)
@@ -81,7 +87,7 @@ def group_rows(keys: Vector) -> tuple[Vector, Groups]:
 
 @dataclass(frozen=True)
 class Scored:
-    """What later joins with the label, for every row: class index (-1: none or unknown), score (NaN: none), and its bin."""
+    """What later joins with the label: class index (-1: none or unknown), score (NaN: none), and its bin."""
 
     predicted: npt.NDArray[np.int8]
     score: Floats
@@ -99,7 +105,10 @@ class Vectoriser:
     features: tuple[Binner | pa.Array, ...]
 
     def predictions(self, table: pa.Table, groups: Groups, joinable: bool) -> tuple[Vector, Scored]:
-        """Vectors of predictions, shape (groups, cells), and what a join needs. Columns as in `records`; absent ones count as null."""
+        """Vectors of predictions, shape (groups, cells), and what a join needs.
+
+        Columns as in `records`; absent ones count as null.
+        """
         matrix = np.zeros((groups.count, self.layout.size), np.int64)
         self.layout.cells(matrix, "rows")["rows"][:, 0] = np.bincount(groups.index, minlength=groups.count)
         scored = self._predictions(table, groups, matrix)
@@ -110,10 +119,9 @@ class Vectoriser:
             self.layout.cells(matrix, "labels")["joinable"][:, 0] = groups.where(known)
         for item, lookup in zip(self.layout.features, self.features, strict=True):
             cells = self.layout.cells(matrix, FEATURE_PREFIX + item.name)
-            if isinstance(item, NumericBins):
-                assert isinstance(lookup, Binner)
+            if isinstance(item, NumericBins) and isinstance(lookup, Binner):
                 _numeric(_floats(table, FEATURE_PREFIX + item.name), item, lookup, groups, cells)
-            else:
+            elif isinstance(item, CategoryBins):
                 _categorical(table, item, lookup, groups, cells)
         return matrix, scored
 
@@ -175,7 +183,10 @@ class Vectoriser:
         return Scored(predicted, score, np.where(usable, self.scores.codes(kept, _score_keys(kept)), -1))
 
     def labels(self, scored: Scored, actual: npt.NDArray[np.int8], delay_seconds: Floats, groups: Groups) -> Vector:
-        """What the first labels of predictions add to their panes, shape (groups, cells). All arrays have shape (n,)."""
+        """What the first labels of predictions add to their panes, shape (groups, cells).
+
+        All arrays have shape (n,).
+        """
         layout = self.layout
         matrix = np.zeros((groups.count, layout.size), np.int64)
         labels = layout.cells(matrix, "labels")
@@ -243,7 +254,10 @@ def _score_keys(score: Floats) -> Floats:
 
 
 def _standardise(x: Floats, bins: NumericBins) -> Floats:
-    """z = (x - centre) / scale. NaN stays NaN and an infinity stays one; a finite overflow becomes one, which the binner searches."""
+    """Return z = (x - centre) / scale.
+
+    NaN stays NaN and an infinity stays one; a finite overflow becomes one, which the binner searches.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         z = x - bins.centre
         z /= bins.scale
@@ -280,7 +294,10 @@ def _numeric(x: Floats, item: NumericBins, binner: Binner, groups: Groups, cells
 def _categorical(
     table: pa.Table, item: CategoryBins, known: pa.Array, groups: Groups, cells: Mapping[str, Vector]
 ) -> None:
-    """Counts of one categorical feature, into its cells. The last bin holds every category that the reference does not know."""
+    """Counts of one categorical feature, into its cells.
+
+    The last bin holds every category that the reference does not know.
+    """
     name = FEATURE_PREFIX + item.name
     other, null = len(item.categories), len(item.categories) + 1
     if name not in table.column_names:

@@ -183,9 +183,13 @@ def test_score_bins_part_exactly_at_the_threshold(threshold):
     assert (bins >= first_positive).tolist() == [False, True, True]
 
 
-def test_score_bins_are_even_in_logits():
-    steps = np.diff(logit(score_edges(0.5)))
-    assert steps == pytest.approx(np.full(398, 0.08), rel=1e-2)
+def test_score_bins_are_narrow_near_one_half_and_wide_far_out():
+    logits = logit(score_edges(0.5))
+    steps = np.diff(logits)
+    assert steps[:199] == pytest.approx(steps[:198:-1], rel=1e-2)
+    assert (np.diff(steps[:199]) < 1e-3).all()
+    assert steps[[198, 0]] == pytest.approx([0.0441, 0.1636], rel=1e-2)
+    assert logits[[0, -1]] == pytest.approx([-15.836, 15.836], abs=1e-2)
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])

@@ -29,7 +29,8 @@ def auc_from_histograms(positive: npt.NDArray[np.int64], negative: npt.NDArray[n
     cost is O(bins).
 
     Ties within bins make the value read low, with the square of their width: in the bins of `score_edges` by
-    1.3e-4 where the logits of each class have a standard deviation of 1, by 5.1e-4 at 0.5 (normal logits).
+    0.4e-4 (1.2e-4 where 0.1 % are positive) if the logits of each class have a standard deviation of 1, by
+    1.6e-4 (5.0e-4) at 0.5 (normal logits).
 
     >>> auc = auc_from_histograms(np.array([0, 1, 3]), np.array([3, 1, 0]))
     >>> auc.value, round(auc.standard_error, 4), auc.positives

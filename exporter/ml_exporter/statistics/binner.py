@@ -1,8 +1,9 @@
-"""Exact binning, fast: a table over the leading bits of a float, and a search only where a bin's edge falls into the table's cell.
+"""Exact binning, fast: a table over the leading bits of a float, and a search only where it cannot know.
 
-A float32 keeps its order when its bits are read as an integer (negative values reversed). Its upper 16 bits are a cell: 128 cells for
-each doubling. Where no edge lies in a cell, every value of the cell has the same bin, and the table knows it; the few values that share
-a cell with an edge are searched. Rounding to float32 keeps order, so the result equals `numpy.searchsorted(edges, x, side="right")`.
+A float32 keeps its order when its bits are read as an integer (negative values reversed). Its upper 16 bits are a cell:
+128 cells for each doubling. Where no edge lies in a cell, every value of the cell has the same bin, and the table knows
+it; the few values that share a cell with an edge are searched. Rounding to float32 keeps order, so the result equals
+`numpy.searchsorted(edges, x, side="right")`.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ _SEARCH = -1
 
 @dataclass(frozen=True)
 class Binner:
-    """Bins of values `x`, looked up by a key: any increasing function of `x` that spends a float's precision where the edges lie.
+    """Bins of values `x`, looked up by a key.
+
+    The key is any increasing function of `x` that spends a float's precision where the edges lie.
 
     Codes: 0..len(edges) are bins, `null` = len(edges) + 1 for NaN, `invalid` = len(edges) + 2 for infinities.
 
@@ -34,10 +37,12 @@ class Binner:
 
     @property
     def null(self) -> int:
+        """Code of NaN."""
         return len(self.edges) + 1
 
     @property
     def invalid(self) -> int:
+        """Code of an infinity."""
         return len(self.edges) + 2
 
     @property

@@ -1,7 +1,7 @@
 """Vitals: pure functions from the windows of a model and its baseline to samples.
 
-Every vital has the signature `(windows, baseline) -> iterator of Sample`. To add one, write such a function and name it in the table
-below; its metrics are declared in `ml_exporter.catalogue`. Nothing here does I/O or knows the time.
+Every vital has the signature `(windows, baseline) -> iterator of Sample`. To add one, write such a function and name it
+in the table below; its metrics are declared in `ml_exporter.catalogue`. Nothing here does I/O or knows the time.
 """
 
 from collections.abc import Callable, Iterator

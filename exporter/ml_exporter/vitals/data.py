@@ -34,7 +34,7 @@ def baseline_feature_quality(windows: Windows, baseline: Baseline) -> Iterator[S
 
 
 def ratios(layout: Layout, vector: Vector, item: FeatureBins) -> Mapping[str, float]:
-    """Ratios of one feature; those without a denominator are left out. Nulls and invalid values are shares of all rows."""
+    """Ratios of one feature that have a denominator. Nulls and invalid values are shares of all rows."""
     cells = layout.cells(vector, FEATURE_PREFIX + item.name)
     valid, null = int(cells["valid"][0]), int(cells["null"][0])
     invalid = 0 if isinstance(item, CategoryBins) else int(cells["invalid"][0])

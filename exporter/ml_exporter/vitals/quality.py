@@ -27,11 +27,15 @@ class Labelled(NamedTuple):
 
     @property
     def rows(self) -> int:
+        """Number of labelled predictions."""
         return self.tn + self.fp + self.fn + self.tp
 
 
 def labelled(layout: Layout, vector: Vector) -> Labelled:
-    """Reads the labelled predictions out of a vector. Losses are (sum, sum of squares); `gap` is the sum of score minus label."""
+    """Reads the labelled predictions out of a vector.
+
+    Losses are (sum, sum of squares); `gap` is the sum of score minus label.
+    """
     cells = layout.cells(vector, "quality")
     counts = cells["confusion"].tolist()
     bins = len(layout.score_edges) + 1
@@ -110,7 +114,10 @@ def quality(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
 
 
 def estimates(layout: Layout, vector: Vector) -> Iterator[tuple[str, Estimate | None]]:
-    """The statistics of quality whose noise the baseline learns. F1 varies as TP / (TP + FP + FN), of which it is a function."""
+    """The statistics of quality whose noise the baseline learns.
+
+    F1 varies as TP / (TP + FP + FN), of which it is a function.
+    """
     found = labelled(layout, vector)
     tn, fp, fn, tp = found[:4]
     yield "accuracy", ratio(tp + tn, found.rows)

@@ -24,7 +24,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows of one model. `current` end now, `matured` end where labels are complete, `features` are names in `current`."""
+    """The windows of one model.
+
+    `current` end now, `matured` end where labels are complete, `features` are names in `current`.
+    """
 
     model: str
     current: tuple[Window, ...]
@@ -73,8 +76,9 @@ def mean(total: float, squares: float, rows: float) -> Estimate | None:
 def phi_of(baseline: Baseline, window: Window, statistic: str) -> Phi:
     """The overdispersion of a statistic over windows of this length.
 
-    Where the reference did not show such windows, that of the longest shorter ones: days that are independent of each other give a sum
-    of days the same phi as one day. Else that of the shortest longer ones, which is wider than needed. 1 where nothing was learned.
+    Where the reference did not show such windows, that of the longest shorter ones: days that are independent of each
+    other give a sum of days the same phi as one day. Else that of the shortest longer ones, which is wider than needed.
+    1 where nothing was learned.
     """
     lengths = {
         name: seconds for name, seconds in baseline.window_seconds.items() if statistic in baseline.noise_of(name).phi

@@ -67,9 +67,7 @@ def create_app(
 class _Routes:
     """The handlers. Each is a function of the newest snapshot and the clock."""
 
-    def __init__(
-        self, newest: Callable[[], Snapshot | None], clock: Callable[[], float], pages: Pages
-    ) -> None:
+    def __init__(self, newest: Callable[[], Snapshot | None], clock: Callable[[], float], pages: Pages) -> None:
         self._newest = newest
         self._clock = clock
         self._pages = pages
@@ -124,9 +122,7 @@ class _Routes:
         age = self._clock() - last
         if age <= limit:
             return ""
-        return (
-            f"The last evaluation is {age:.0f} s old; the limit is {limit:.0f} s. See the exporter's log.\n"
-        )
+        return f"The last evaluation is {age:.0f} s old; the limit is {limit:.0f} s. See the exporter's log.\n"
 
 
 class _ChunkedResponse(Response):

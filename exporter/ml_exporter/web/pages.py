@@ -79,9 +79,7 @@ def utc(seconds: float | None) -> str:
     ('2023-11-14 22:13:20 UTC', '–', '–')
     """
     try:
-        return (
-            "–" if seconds is None else f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M:%S} UTC"
-        )
+        return "–" if seconds is None else f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (ValueError, OverflowError, OSError):
         return "–"
 

@@ -75,9 +75,7 @@ class Server:
         while not self._uvicorn.started:
             if not self.alive or time.monotonic() > give_up:
                 got = "no answer" if self.alive else "a thread that ended"
-                problem = Problem(
-                    "web server", f"a start in {_START_SECONDS:.0f} s", got, "See the log above"
-                )
+                problem = Problem("web server", f"a start in {_START_SECONDS:.0f} s", got, "See the log above")
                 raise ProblemsError([problem])
             time.sleep(0.01)
 
@@ -98,17 +96,13 @@ def _listen(host: str, port: int) -> socket.socket:
         if port not in range(65536):
             raise ValueError("a port beyond 65535")
         if not host and socket.has_dualstack_ipv6():
-            return socket.create_server(
-                ("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True
-            )
+            return socket.create_server(("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
         return socket.create_server(address, family=family, backlog=_BACKLOG)
     except (OSError, ValueError) as error:
         where = f"web.listen-address {host}:{port}"
-        problem = Problem(
-            where, "an address that can be listened on", str(error), "Free it or choose another"
-        )
+        problem = Problem(where, "an address that can be listened on", str(error), "Free it or choose another")
         raise ProblemsError([problem]) from error
 
 

@@ -1,0 +1,2 @@
+// All dashboards, one file each.
+import 'model.libsonnet'

@@ -1,0 +1,141 @@
+"""The data of the pack, read strictly: thresholds, routing and settings. An unknown key is an error."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from ml_exporter.errors import ConfigError, Problem, shown
+
+T = TypeVar("T")
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A mapping of a file."""
+
+
+class Override(Section, frozen=True):
+    """A limit for one model, or for one feature of it."""
+
+    model: str
+    value: float | str
+    reason: str
+    feature: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Threshold(Section, frozen=True):
+    """A row of thresholds.yaml. In a file of changes, the value and its reason may be left out."""
+
+    signal: str
+    severity: str
+    window: str = ""
+    value: float | str | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+    overrides: tuple[Override, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.value is msgspec.UNSET) != (self.reason is msgspec.UNSET):
+            raise ValueError("Expected `value` and `reason` together, got one of them")
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes two rows the same."""
+        return (self.signal, self.window, self.severity)
+
+
+class Targets(Section, frozen=True):
+    """The receivers of a team."""
+
+    pages: str
+    warnings: str
+
+
+class Webhook(Section, frozen=True):
+    """An address that gets Alertmanager's JSON."""
+
+    url: str
+    credentials_file: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Slack(Section, frozen=True):
+    """A channel of Slack."""
+
+    channel: str
+    api_url_file: str
+
+
+class Email(Section, frozen=True, rename={"sender": "from"}):
+    """An address for e-mail."""
+
+    to: str
+    sender: str
+    smarthost: str
+    auth_username: str | msgspec.UnsetType = msgspec.UNSET
+    auth_password_file: str | msgspec.UnsetType = msgspec.UNSET
+    require_tls: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Receiver(Section, frozen=True):
+    """One or more ways to reach somebody."""
+
+    webhook: Webhook | msgspec.UnsetType = msgspec.UNSET
+    slack: Slack | msgspec.UnsetType = msgspec.UNSET
+    email: Email | msgspec.UnsetType = msgspec.UNSET
+
+
+class Routing(Section, frozen=True):
+    """The whole of routing.yaml."""
+
+    default: Targets
+    receivers: dict[str, Receiver]
+    teams: dict[str, Targets] = {}
+    heartbeat: str | None = None
+
+
+def read(path: Path, kind: type[T]) -> T:
+    """A YAML file as a `kind`. Raises ConfigError when it cannot be read or has another form."""
+    try:
+        return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), kind)
+    except OSError as error:
+        problem = Problem(str(path), "a file that can be read", str(error.strerror), "Check the path")
+        raise ConfigError([problem]) from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        got = shown(" ".join(str(error).split()), 200)
+        raise ConfigError([Problem(str(path), "a YAML document", got, "Mend the syntax")]) from error
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at ")
+        place = f"{path} {where.strip('`')}".strip()
+        problem = Problem(place, "the form of the pack's own file", what, "Correct the entry")
+        raise ConfigError([problem]) from error
+
+
+def thresholds(own: Path, changes: Path | None) -> list[Any]:
+    """The rows of the pack's own file as plain values, with those of a second file in place."""
+    rows = read(own, tuple[Threshold, ...])
+    if changes is not None:
+        rows = merged(rows, read(changes, tuple[Threshold, ...]))
+    plain: list[Any] = msgspec.to_builtins(rows)
+    return plain
+
+
+def merged(rows: Iterable[Threshold], changes: Iterable[Threshold]) -> tuple[Threshold, ...]:
+    """The rows with the changes in place: a value replaces the row's own, overrides are added or replaced."""
+    result = {row.key: row for row in rows}
+    for change in changes:
+        old = result.get(change.key, change)
+        replaced = {(item.model, item.feature) for item in change.overrides}
+        kept = tuple(item for item in old.overrides if (item.model, item.feature) not in replaced)
+        new = change if change.value is not msgspec.UNSET else old
+        result[change.key] = msgspec.structs.replace(new, overrides=kept + change.overrides)
+    return tuple(result.values())
+
+
+def routing(path: Path, webhook_url: str | None) -> Any:
+    """The routing as plain values. With a `webhook_url`, every receiver is that address alone."""
+    found = read(path, Routing)
+    if webhook_url is not None:
+        receivers = {name: Receiver(webhook=Webhook(webhook_url)) for name in found.receivers}
+        found = msgspec.structs.replace(found, receivers=receivers)
+    return msgspec.to_builtins(found)

@@ -1,0 +1,285 @@
+"""The fast parser: whole columns of the lines that share a skeleton.
+
+DuckDB parses the lines; the skeleton knows which keys they have and with which byte each value starts. Together they
+decide, for every line, whether the columns are what `values.read_line` would give. A line about which there is doubt is
+declined, never guessed:
+
+- What starts with `n` must be null to DuckDB, and nothing else may. So a value that DuckDB could not convert is seen,
+  and so is a line that is no valid JSON: all of it is null to DuckDB, and a line must have one value that is not.
+- A value in quotes in a number column is read from its text and counted. A number in a text column is taken as spelled.
+- A number that is not finite is spelled `NaN`, or declined.
+- A time that is unreadable, a required value that is null or of a wrong type, and whatever else rejects a line, is
+  declined: rejects are the business of `values` alone.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_exporter.records import ARROW_TYPES, Field, Kind
+from ml_exporter.sources.lines import Bytes, Flags, Ints, Lines
+from ml_exporter.sources.scanner import Scanner
+from ml_exporter.sources.skeleton import Match, Skeleton, learn, match
+from ml_exporter.sources.times import microseconds
+from ml_exporter.sources.values import INTEGER, NUMBER, Expected
+
+FEWEST_LINES = 64
+"""Fewer lines than this are faster parsed one by one."""
+_MOST_SKELETONS = 4
+_MOST_TRIES = 8
+_STRING, _NULL, _MINUS, _NAN, _TRUE, _FALSE, _ZERO = b'"n-NtF0'.replace(b"F", b"f")
+_SCALAR = rf"{NUMBER[:-1]}$|^true$|^false$"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some lines of a chunk: their numbers and columns (a field each), which were taken, and their violations."""
+
+    rows: Ints
+    columns: list[pa.Array]
+    good: Flags
+    violations: Counter[str]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The values of one key in the lines that share a skeleton."""
+
+    lines: Lines
+    found: Match
+    place: int
+
+    @property
+    def initials(self) -> Bytes:
+        """The first byte of each value."""
+        initials: Bytes = self.found.initials[self.place]
+        return initials
+
+    def spelled(self, chosen: Flags) -> pa.StringArray:
+        """The chosen values as the log spells them."""
+        ends = self.found.ends(self.lines, self.place, chosen)
+        return pc.ascii_trim_whitespace(_texts(self.lines, self.found.starts(self.place, chosen), ends))
+
+    def quoted(self, chosen: Flags) -> tuple[pa.StringArray, Flags]:
+        """The chosen values, which are strings, without their quotes, and which of them are plain: without escapes."""
+        ends = self.found.ends(self.lines, self.place, chosen) - 1
+        texts = _texts(self.lines, self.found.starts(self.place, chosen) + 1, ends)
+        plain = ~pc.match_substring(texts, "\\").to_numpy(zero_copy_only=False)
+        return texts, plain & (self.lines.octets[ends] == _STRING)
+
+
+def _texts(lines: Lines, starts: Ints, ends: Ints) -> pa.StringArray:
+    """The bytes between these positions."""
+    sizes = ends - starts
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    places = np.repeat(starts - offsets[:-1], sizes) + np.arange(offsets[-1])
+    buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(lines.octets[places])]
+    return pa.StringArray.from_buffers(len(starts), buffers[1], buffers[2])
+
+
+@dataclass(frozen=True)
+class Column:
+    """One field of the lines that share a skeleton.
+
+    `good` are the lines that it does not decline, `wrong` those where its value has a wrong type.
+    """
+
+    array: pa.Array
+    good: Flags
+    wrong: Flags | None = None
+
+
+def take_columns(lines: Lines, rows: Ints, wanted: Expected, scanner: Scanner) -> list[Part]:
+    """Whatever of the lines `rows` can be parsed by column, in parts of one skeleton each. All else is left out."""
+    parts: list[Part] = []
+    for _ in range(_MOST_TRIES):
+        if len(rows) < FEWEST_LINES or len(parts) == _MOST_SKELETONS:
+            break
+        skeleton = learn(lines.line(int(rows[0])))
+        found = match(lines, rows, skeleton) if skeleton and _fits(skeleton, wanted) else None
+        if skeleton is None or found is None or len(found.rows) < FEWEST_LINES:
+            rows = rows[1:]
+            continue
+        parts.append(_take_part(lines, found, skeleton, wanted, scanner))
+        rows = np.setdiff1d(rows, found.rows, assume_unique=True)
+    return parts
+
+
+def _fits(skeleton: Skeleton, wanted: Expected) -> bool:
+    """Whether lines with this skeleton can be rows: no key is double, and what a row must have is there."""
+    paths = {key.path: key for key in skeleton.keys}
+    if len(paths) < len(skeleton.keys):
+        return False
+    for field in wanted.fields:
+        key = paths.get(field.path)
+        if key.is_object if key else (field.required or field.kind == "time"):
+            return False
+    return any(field.path in paths for field in wanted.fields)
+
+
+def _take_part(lines: Lines, found: Match, skeleton: Skeleton, wanted: Expected, scanner: Scanner) -> Part:
+    places = {key.path: index for index, key in enumerate(skeleton.keys)}
+    present = [field for field in wanted.fields if field.path in places]
+    types = {field.path: _SQL_TYPES[field.kind] for field in present}
+    longest = int((lines.ends - lines.starts)[found.rows].max())
+    arrays = scanner.scan(lines.take(found.rows), types, longest)
+    if arrays is None or len(arrays[0]) != len(found.rows):
+        return Part(
+            found.rows[:0],
+            [pa.nulls(0, ARROW_TYPES[field.kind]) for field in wanted.fields],
+            found.rows[:0] > 0,
+            Counter(),
+        )
+    parsed = dict(zip(types, arrays, strict=True))
+    cells = {path: Cells(lines, found, place) for path, place in places.items()}
+    columns = [
+        _read(field, cells[field.path], parsed[field.path]) if field.path in parsed else _absent(field, len(found.rows))
+        for field in wanted.fields
+    ]
+    good = _is_object(arrays) & _others(lines, found, skeleton, parsed)
+    for column in columns:
+        good &= column.good
+    violations = _missing_and_unknown(skeleton, wanted)
+    violations = Counter({kind: number * int(good.sum()) for kind, number in violations.items()})
+    violations["wrong_type"] = sum(int((column.wrong & good).sum()) for column in columns if column.wrong is not None)
+    return Part(found.rows, [column.array for column in columns], good, violations)
+
+
+def _is_object(arrays: list[pa.Array]) -> Flags:
+    """The lines with a value that is not null to DuckDB: in a line that is no valid JSON, all are."""
+    some = np.zeros(len(arrays[0]), bool)
+    for array in arrays:
+        some |= True if array.null_count == 0 else array.is_valid().to_numpy(zero_copy_only=False)
+        if some.all():
+            break
+    return some
+
+
+def _others(lines: Lines, found: Match, skeleton: Skeleton, parsed: Mapping[tuple[str, ...], pa.Array]) -> Flags:
+    """The lines where the values of keys that are no fields start as JSON does: DuckDB also knows `nan` and `-inf`."""
+    good = np.ones(len(found.rows), bool)
+    for place, key in enumerate(skeleton.keys):
+        if key.path not in parsed and not key.is_object:
+            initials = found.initials[place]
+            second = lines.octets[found.starts(place) + 1]
+            fine = (initials == _STRING) | _is_digit(initials) | (initials == _TRUE) | (initials == _FALSE)
+            fine |= (initials == _MINUS) & _is_digit(second)
+            good &= fine | ((initials == _NULL) & (second == ord("u")))
+    return good
+
+
+def _missing_and_unknown(skeleton: Skeleton, wanted: Expected) -> Counter[str]:
+    """Violations that every line of a skeleton has."""
+    paths = {key.path for key in skeleton.keys}
+    counts = Counter({"missing_column": sum(field.path not in paths for field in wanted.fields)})
+    for group in wanted.groups:
+        if group.known is not None:
+            inner = (path for path in paths if path and path[:-1] == group.path)
+            counts["unknown_column"] += sum(path[-1] not in group.known for path in inner)
+    return counts
+
+
+def _is_digit(octets: Bytes) -> Flags:
+    digits: Flags = (octets - np.uint8(_ZERO)) < 10
+    return digits
+
+
+def _absent(field: Field, count: int) -> Column:
+    kind = ARROW_TYPES[field.kind]
+    return Column(pa.nulls(count, kind), np.ones(count, bool))
+
+
+def _read(field: Field, cells: Cells, parsed: pa.Array) -> Column:
+    column = _READERS[field.kind](cells, parsed)
+    if not field.required:
+        return column
+    good = column.good & (cells.initials != _NULL) & (cells.initials != _NAN)
+    return Column(column.array, good if column.wrong is None else good & ~column.wrong, None)
+
+
+def _same_nulls(cells: Cells, parsed: pa.Array) -> Flags:
+    """The lines where DuckDB gives null exactly for what starts as null does."""
+    nulls = cells.initials == _NULL
+    same: Flags = ~nulls
+    if parsed.null_count:
+        same = nulls == parsed.is_null().to_numpy(zero_copy_only=False)
+    return same
+
+
+def _number(cells: Cells, parsed: pa.DoubleArray) -> Column:
+    good = _same_nulls(cells, parsed)
+    strings = cells.initials == _STRING
+    has_strings = bool(strings.any())
+    values = (parsed.fill_null(0.0) if parsed.null_count else parsed).to_numpy()
+    finite = np.isfinite(values)
+    if finite.all() and not has_strings:
+        return Column(parsed, good)
+    nan = cells.initials == _NAN
+    nan[nan] = cells.spelled(nan).to_numpy(zero_copy_only=False) == "NaN"
+    good &= finite | nan
+    if not has_strings:
+        return Column(pc.if_else(pa.array(finite), parsed, None), good)
+    values = values.copy()
+    texts, good[strings] = cells.quoted(strings)
+    values[strings] = _numbers(texts)
+    return Column(pa.array(values, mask=nan | (cells.initials == _NULL)), good, strings)
+
+
+def _numbers(texts: pa.StringArray) -> npt.NDArray[np.float64]:
+    """The numbers that these texts spell; infinity where there is none, or one too large for a double."""
+    readable = pc.match_substring_regex(texts, NUMBER)
+    spelled = pc.if_else(readable, texts, "inf")
+    try:
+        numbers = spelled.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        numbers = np.array([float(text) for text in spelled.to_pylist()])
+    return np.where(np.isfinite(numbers), numbers, np.inf)
+
+
+def _text(cells: Cells, parsed: pa.StringArray, allowed: str = _SCALAR) -> Column:
+    good = _same_nulls(cells, parsed)
+    bare = (cells.initials != _STRING) & (cells.initials != _NULL)
+    if not bare.any():
+        return Column(parsed, good)
+    spelled = cells.spelled(bare)
+    good[bare] &= pc.match_substring_regex(spelled, allowed).to_numpy(zero_copy_only=False)
+    return Column(pc.replace_with_mask(parsed, pa.array(bare), spelled), good)
+
+
+def _id(cells: Cells, parsed: pa.StringArray) -> Column:
+    return _text(cells, parsed, INTEGER)
+
+
+def _time(cells: Cells, parsed: pa.StringArray) -> Column:
+    text = _text(cells, parsed, NUMBER)
+    times = microseconds(text.array)
+    return Column(times, text.good & times.is_valid().to_numpy(zero_copy_only=False))
+
+
+def _flag(cells: Cells, parsed: pa.BooleanArray) -> Column:
+    truth = (cells.initials == _TRUE) | (cells.initials == _FALSE)
+    nulls = cells.initials == _NULL
+    wrong = (cells.initials == _STRING) | _is_digit(cells.initials)
+    good = wrong | (_same_nulls(cells, parsed) & (truth | nulls))
+    return Column(pc.if_else(pa.array(truth), parsed, None), good, wrong)
+
+
+_SQL_TYPES: Mapping[Kind, str] = {
+    "time": "VARCHAR",
+    "id": "VARCHAR",
+    "text": "VARCHAR",
+    "number": "DOUBLE",
+    "flag": "BOOLEAN",
+}
+_READERS: Mapping[Kind, Callable[[Cells, pa.Array], Column]] = {
+    "time": _time,
+    "id": _id,
+    "text": _text,
+    "number": _number,
+    "flag": _flag,
+}

@@ -1,0 +1,121 @@
+"""A log source from its files to batches: reading in one thread, parsing in two, results in order.
+
+Two workers parse at the same time, each with a DuckDB connection of its own, while the caller's thread reads ahead by
+at most `_IN_FLIGHT` chunks. An error in a worker is raised to the caller in its turn. Memory stays bounded by the
+chunks in flight, whatever the backlog. Many sources may share the workers: each keeps memory of its own for large
+chunks.
+"""
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Event
+from types import TracebackType
+
+from ml_exporter.config import Source
+from ml_exporter.records import Batch, Field
+from ml_exporter.sources.follow import Chunk, Handles, Lag, Position, SourceError, chunks, lag
+from ml_exporter.sources.jsonl import Parser
+from ml_exporter.sources.scanner import Scanner
+from ml_exporter.sources.values import expected
+
+_WORKERS = 2
+_IN_FLIGHT = 3
+
+
+class Workers:
+    """The threads that parse, and a scanner for each. Close them after every source that uses them."""
+
+    def __init__(self) -> None:
+        self.threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="parse")
+        self.scanners: SimpleQueue[Scanner] = SimpleQueue()
+        for _ in range(_WORKERS):
+            self.scanners.put(Scanner())
+
+    def close(self) -> None:
+        """Stop the threads and free the scanners."""
+        self.threads.shutdown(wait=True, cancel_futures=True)
+        while not self.scanners.empty():
+            self.scanners.get().close()
+
+
+class Tail:
+    """Follows the files of one source. Holds open files: close it, or use it in a `with` block.
+
+    Without `workers` it has its own.
+    """
+
+    def __init__(self, settings: Source, fields: tuple[Field, ...], workers: Workers | None = None) -> None:
+        self._settings = settings
+        self._wanted = expected(fields)
+        self._handles = Handles()
+        self._owns_workers = workers is None
+        self._workers = workers or Workers()
+
+    def batches(self, position: Position, stop: Event, now: float) -> Iterator[tuple[Batch, Position]]:
+        """All rows from `position` to the end of the files as they are now, each batch with the position behind it.
+
+        Ends when nothing more is there, or soon after `stop` is set; call it again with the last position to go on. A
+        batch is empty when only the position changed. `now` is the clock in seconds since 1970. Raises SourceError,
+        after everything that could be read, when a file could not.
+        """
+        pending: deque[tuple[Future[Batch], Position]] = deque()
+        reader = chunks(self._settings, position, self._handles, now)
+        problems: list[SourceError] = []
+        try:
+            for chunk, behind in _collecting(reader, problems):
+                if stop.is_set():
+                    break
+                pending.append((self._workers.threads.submit(self._parse, chunk), behind))
+                if len(pending) == _IN_FLIGHT:
+                    yield _result(pending)
+            while pending and not stop.is_set():
+                yield _result(pending)
+        finally:
+            reader.close()
+            for future, _ in pending:
+                future.cancel()
+        for problem in problems:
+            raise problem
+
+    def lag(self, position: Position, now: float) -> Lag:
+        """What was not read yet. Any thread may ask."""
+        return lag(self._settings, position, now)
+
+    def _parse(self, chunk: Chunk) -> Batch:
+        scanner = self._workers.scanners.get()
+        try:
+            return Parser(self._wanted, self._settings.max_line_bytes, scanner).parse(chunk.content, chunk.offset)
+        finally:
+            self._workers.scanners.put(scanner)
+
+    def __enter__(self) -> "Tail":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files, and stop the workers if they are its own."""
+        self._handles.close()
+        if self._owns_workers:
+            self._workers.close()
+
+
+def _collecting(
+    reader: Generator[tuple[Chunk, Position], None, None], problems: list[SourceError]
+) -> Iterator[tuple[Chunk, Position]]:
+    """What a reader gives; the error with which it ends goes to `problems`, so that what came before is not lost."""
+    try:
+        yield from reader
+    except SourceError as error:
+        problems.append(error)
+
+
+def _result(pending: deque[tuple[Future[Batch], Position]]) -> tuple[Batch, Position]:
+    """The oldest batch, when its worker has it."""
+    future, position = pending.popleft()
+    return future.result(), position

@@ -1,0 +1,71 @@
+// Every knob of the pack. Override it as in any mixin: (import 'mixin.libsonnet') + { _config+:: { job: 'fraud-exporter' } }.
+// Durations are seconds. Thresholds and routing are data of their own: thresholds.yaml and routing.yaml.
+local minute = 60;
+local hour = 60 * minute;
+
+// Parsed once: a field would be evaluated again at every use.
+local thresholds = std.parseYaml(importstr 'thresholds.yaml');
+local routing = std.parseYaml(importstr 'routing.yaml');
+
+{
+  _config+:: {
+    // The exporter's job in Prometheus, and who is called when the exporter itself fails.
+    job: 'ml-exporter',
+    exporterOwner: { team: 'ml-platform', tier: '1' },
+
+    // Models that must report: [{model: 'fraud', team: 'payments', tier: '1'}]. Written by `ml-exporter generate` from its configuration.
+    expectedModels: [],
+
+    // What features and predictions are compared with, and the labels that tell replicas of one exporter apart.
+    baseline: 'reference',
+    replicaLabels: ['instance', 'pod', 'job', 'container', 'endpoint', 'node', 'service'],
+
+    // A noise floor above this PSI means that the window is too short for the feature: no drift alert.
+    psiCriticalMaximum: 1,
+
+    // %s is the name of the alert. Alerts about the exporter never point at the exporter, so they have a pattern of their own.
+    runbookURLPattern: 'https://github.com/ml-exporter/ml-exporter/blob/main/runbooks/%s.md',
+    metaRunbookURLPattern: 'https://github.com/ml-exporter/ml-exporter/blob/main/runbooks/%s.md',
+    grafanaURL: 'http://localhost:3000',
+    dashboardUid: 'ml-model',
+
+    thresholds: thresholds,
+    routing: routing,
+
+    // A compressed demo divides all durations of event time by this. The labels window="1d" keep their names.
+    divideDurations: 1,
+    shortestDurationSeconds: 1,
+    // Alerts about the exporter live in the clock's time: division stops here, above a scrape and an evaluation.
+    shortestMetaDurationSeconds: 30,
+
+    evaluationIntervalSeconds: minute,
+
+    // `for` is at least a quarter of the shortest window that the alert reads: windows slide, so neighbouring values agree.
+    // `keepFiring` bridges gaps in the data, which would look like a recovery.
+    alerts: {
+      MLFeatureNullRatioHigh: { 'for': 15 * minute, keepFiring: 15 * minute },
+      MLFeatureDrift: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLPredictionClassShift: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLPredictionFallbackHigh: { 'for': 15 * minute, keepFiring: 10 * minute },
+      MLLatencyOverLimit: { 'for': 5 * minute, keepFiring: 10 * minute },
+      MLLatencyQuantileHigh: { 'for': 15 * minute, keepFiring: 15 * minute },
+      MLAccuracyLow: { 'for': 30 * minute, keepFiring: 30 * minute },
+      MLRocAucLow: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLModelMissing: { 'for': 15 * minute, keepFiring: 0 },
+      MLExporterAbsent: { 'for': 10 * minute, keepFiring: 0 },
+      MLExporterDown: { 'for': 5 * minute, keepFiring: 0 },
+      MLExporterStale: { 'for': 5 * minute, keepFiring: 0 },
+      MLSourceFailing: { 'for': 15 * minute, keepFiring: 10 * minute },
+      MLWatchdog: { 'for': 0, keepFiring: 0 },
+    },
+
+    // Alertmanager. A page goes out at once; its group waits only for the causes that arrive with it.
+    alertmanager: {
+      resolveTimeoutSeconds: 5 * minute,
+      pages: { waitSeconds: 30, intervalSeconds: 5 * minute, repeatSeconds: 4 * hour },
+      warnings: { waitSeconds: 2 * minute, intervalSeconds: 15 * minute, repeatSeconds: 24 * hour },
+      // The repeat is shorter than the interval: at equal times every other heartbeat would be left out.
+      heartbeat: { waitSeconds: 0, intervalSeconds: 60, repeatSeconds: 50 },
+    },
+  },
+}

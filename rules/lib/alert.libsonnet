@@ -1,0 +1,53 @@
+// What every alert and every group has, stamped once.
+local d = import 'duration.libsonnet';
+
+// Text of PromQL, two columns to the right.
+local indent(text) = std.join('\n', ['  ' + line for line in std.split(std.rstripChars(text, '\n'), '\n')]);
+
+local durations(config, name, shortest) =
+  local settings =
+    if std.objectHas(config.alerts, name) then config.alerts[name]
+    else error 'rules: expected durations of %s in _config.alerts, got none. Add its `for` and `keepFiring`.' % name;
+  (if settings['for'] > 0 then { 'for': d.text(config, settings['for'], shortest) } else {})
+  + (if settings.keepFiring > 0 then { keep_firing_for: d.text(config, settings.keepFiring, shortest) } else {});
+
+local links(config, name, pattern, query) = {
+  runbook_url: std.strReplace(pattern, '%s', name),
+  dashboard_url: config.grafanaURL + '/d/' + config.dashboardUid + '?' + query + 'from=now-24h&to=now',
+};
+
+local base(name, severity, layer, family, expr, summary, description) = {
+  alert: name,
+  expr: expr,
+  labels: { severity: severity, layer: layer, family: family },
+  annotations: { summary: summary, description: description },
+};
+
+{
+  // An alert about a model. `expr` yields series with the label `model`; team and tier are joined from its owner.
+  model(config, name, severity, layer, family, expr, summary, description)::
+    local owned = '(\n' + indent(expr) + '\n)\n* on (model) group_left (team, tier)\n  ml:model:owner\n';
+    base(name, severity, layer, family, owned, summary, description)
+    + durations(config, name, config.shortestDurationSeconds)
+    + { annotations+: links(config, name, config.runbookURLPattern, 'var-model={{ $labels.model | urlquery }}&') },
+
+  // An alert about a model that no exporter reports: the series of `expr` bring model, team and tier themselves.
+  missing(config, name, severity, layer, family, expr, summary, description)::
+    base(name, severity, layer, family, expr, summary, description)
+    + durations(config, name, config.shortestMetaDurationSeconds)
+    + { annotations+: links(config, name, config.runbookURLPattern, 'var-model={{ $labels.model | urlquery }}&') },
+
+  // An alert about the exporter. It belongs to the exporter's owner, and its links never point at the exporter.
+  meta(config, name, severity, family, expr, summary, description)::
+    base(name, severity, 'meta', family, expr, summary, description)
+    + durations(config, name, config.shortestMetaDurationSeconds)
+    + { labels+: { model: 'none' } + config.exporterOwner, annotations+: links(config, name, config.metaRunbookURLPattern, '') },
+
+  indent:: indent,
+
+  group(config, name, rules):: {
+    name: name,
+    interval: d.text(config, config.evaluationIntervalSeconds),
+    rules: [rule { expr: std.rstripChars(rule.expr, '\n') } for rule in rules],
+  },
+}

@@ -1,0 +1,19 @@
+// Recorded levels. A level `ml:<signal>` is the worst value over the replicas of an exporter, without the labels that
+// change when one restarts. Alerts and panels read levels, so that a roll-out does not put a firing alert back to pending.
+local m = import 'metric.libsonnet';
+
+{
+  // The rule ml:feature_psi = max without (instance, ...) (ml_feature_psi{baseline="reference"}). `worst` is 'max' or 'min'.
+  // The label `baseline` is fixed and dropped, so that joins need not name it. `through` is a function applied first, such as 'abs'.
+  level(config, metric, worst='max', through='')::
+    local compared = m.hasLabel(metric, 'baseline');
+    local series = m.metric(metric, if compared then { baseline: config.baseline } else {});
+    {
+      record: $.name(metric),
+      expr: worst + ' without (' + std.join(', ', config.replicaLabels + (if compared then ['baseline'] else [])) + ') ('
+            + (if through == '' then series else through + '(' + series + ')') + ')',
+    },
+
+  // ml_feature_psi is recorded as ml:feature_psi.
+  name(metric):: 'ml:' + m.metric(metric)[3:],
+}

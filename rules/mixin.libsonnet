@@ -1,0 +1,11 @@
+// The pack as a monitoring mixin: prometheusAlerts, prometheusRules, grafanaDashboards, alertmanager and _config.
+(import 'config.libsonnet')
++ (import 'models.libsonnet')
++ (import 'data.libsonnet')
++ (import 'drift.libsonnet')
++ (import 'predictions.libsonnet')
++ (import 'latency.libsonnet')
++ (import 'quality.libsonnet')
++ (import 'exporter.libsonnet')
++ (import 'alertmanager.libsonnet')
++ (import '../dashboards/dashboards.libsonnet')

@@ -1,0 +1,146 @@
+"""The vector of rows, computed one row at a time in plain Python: whole numbers and fractions, no numpy."""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins
+
+Cells = dict[str, dict[str, list[int]]]
+
+
+def empty(layout: Layout) -> Cells:
+    return {
+        item.name: {key: [0] * (where.stop - where.start) for key, where in item.fields.items()}
+        for item in layout.slices
+    }
+
+
+def flat(layout: Layout, cells: Cells) -> list[int]:
+    return [number for item in layout.slices for key in item.fields for number in cells[item.name][key]]
+
+
+def predictions(
+    layout: Layout, rows: Iterable[Mapping[str, Any]], columns: set[str], joinable: bool = True
+) -> list[int]:
+    """The vector of predictions. `columns` are those that the table has."""
+    cells = empty(layout)
+    for row in rows:
+        cells["rows"]["rows"][0] += 1
+        predicted, score = answer(layout, row, columns)
+        if predicted is not None:
+            cells["predictions"]["classes"][predicted] += 1
+            cells["predictions"]["predicted"][0] += 1
+        elif row.get("prediction") is not None:
+            cells["predictions"]["unknown"][0] += 1
+        scored(layout, row.get("score"), predicted, score, cells)
+        if joinable and predicted is not None and row.get("id") is not None:
+            cells["labels"]["joinable"][0] += 1
+        for flag in ("fallback", "error"):
+            if row.get(flag) is not None:
+                cells["flags"][f"{flag}_rows"][0] += 1
+                cells["flags"][flag][0] += row[flag]
+        latency(layout, row.get("latency"), cells["latency"])
+        for item in layout.features:
+            feature(item, row.get(f"feature:{item.name}"), cells[f"feature:{item.name}"])
+    return flat(layout, cells)
+
+
+def scored(layout: Layout, raw: float | None, predicted: int | None, score: float | None, cells: Cells) -> None:
+    """Counts a score; `raw` is what the log had, `score` is None where that is unusable."""
+    if score is None:
+        cells["scores"]["invalid"][0] += not missing(raw)
+    elif predicted is not None:
+        cells["scores"]["histogram"][score_cell(layout, predicted, 0, score)] += 1
+        cells["flags"]["confidence_rows"][0] += 1
+        cells["flags"]["confidence"][0] += fixed(score if predicted == 1 else 1.0 - score, 24)
+
+
+def answer(layout: Layout, row: Mapping[str, Any], columns: set[str]) -> tuple[int | None, float | None]:
+    """Index of the predicted class and the score, each None where the row has no usable one."""
+    score = row.get("score")
+    score = None if missing(score) or not 0 <= score <= 1 else score
+    if "prediction" in columns:
+        name = row.get("prediction")
+        return layout.classes.index(name) if name in layout.classes else None, score
+    return None if score is None else int(score >= layout.decision_threshold), score
+
+
+def labels(layout: Layout, rows: Iterable[tuple[int, float | None, int, float]]) -> list[int]:
+    """What labels add, from (predicted, score, actual, delay in seconds)."""
+    cells = empty(layout)
+    for predicted, score, actual, delay in rows:
+        cells["labels"]["labelled"][0] += 1
+        cells["labels"]["delay"][bisect_left(layout.delay_bounds, delay)] += 1
+        cells["labels"]["delay_sum"][0] += round(Fraction(delay) * 1000)
+        quality = cells["quality"]
+        quality["confusion"][actual * 2 + predicted] += 1
+        if score is None:
+            continue
+        cells["scores"]["histogram"][score_cell(layout, predicted, 0, score)] -= 1
+        cells["scores"]["histogram"][score_cell(layout, predicted, 1 + actual, score)] += 1
+        quality["scored"][0] += 1
+        quality["positive"][0] += actual
+        quality["score"][0] += fixed(score, 24)
+        likelihood = max(score if actual else 1.0 - score, 1e-15)
+        losses = {"log_loss": -math.log(likelihood), "brier": (score - actual) ** 2}
+        for name, loss in losses.items():
+            quality[name][0] += fixed(loss, 24)
+            quality[name + "2"][0] += fixed(loss * loss, 20)
+    return flat(layout, cells)
+
+
+def score_cell(layout: Layout, predicted: int, state: int, score: float) -> int:
+    bins = len(layout.score_edges) + 1
+    return (predicted * 3 + state) * bins + bisect_right(layout.score_edges, score)
+
+
+def latency(layout: Layout, value: float | None, cells: dict[str, list[int]]) -> None:
+    if missing(value):
+        return
+    assert value is not None
+    if not 0 <= value < 1e6:
+        cells["invalid"][0] += 1
+        return
+    cells["rows"][0] += 1
+    cells["buckets"][bisect_left(layout.latency_bounds, value)] += 1
+    cells["sum"][0] += round(Fraction(value * 1e6))
+
+
+def feature(item: FeatureBins, value: Any, cells: dict[str, list[int]]) -> None:
+    if isinstance(item, CategoryBins):
+        if value is None:
+            cells["null"][0] += 1
+            return
+        cells["valid"][0] += 1
+        known = value in item.categories
+        cells["bins"][item.categories.index(value) if known else len(item.categories)] += 1
+        cells["unseen"][0] += not known
+    elif missing(value):
+        cells["null"][0] += 1
+    elif math.isinf(value):
+        cells["invalid"][0] += 1
+    else:
+        number(item, value, cells)
+
+
+def number(item: NumericBins, value: float, cells: dict[str, list[int]]) -> None:
+    cells["valid"][0] += 1
+    cells["bins"][bisect_right(item.edges, value)] += 1
+    cells["out_of_range"][0] += not item.low <= value <= item.high
+    z = (value - item.centre) / item.scale
+    cells["clipped"][0] += abs(z) > 64
+    z = min(max(z, -64.0), 64.0)
+    cells["z"][0] += fixed(z, 24)
+    cells["z2"][0] += fixed(z * z, 12)
+
+
+def fixed(value: float, bits: int) -> int:
+    """`value` in units of 2 ** -bits, rounded half to even. Scaling by a power of two is exact."""
+    return round(Fraction(value) * 2**bits)
+
+
+def missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)

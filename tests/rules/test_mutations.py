@@ -1,0 +1,112 @@
+"""Would the suites notice? Rules are broken one at a time, and some suite must then fail.
+
+`make test` flips the first comparison of every alert. `make soak` breaks everything that `mutations` knows.
+"""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from servers import tools
+
+HERE = Path(__file__).parent
+OUT = HERE.parents[1] / "rules" / "out"
+FILES = ("ml-exporter-rules.yaml", "ml-exporter-alerts.yaml")
+OPPOSITE = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "==": "!="}
+COMPARISON = re.compile(r"(?<= )(>=|<=|==|>|<)(?= )|(?<=\n)(>=|<=|==|>|<)(?= )")
+GUARD = re.compile(r"\s*and on \(model, window\)\s+ml:\w+:enough")
+UNLESS = re.compile(r"\s*unless on \(model\)\s+\(\n.*?\n    \)", re.DOTALL)
+
+Rule = dict[str, Any]
+Mutation = tuple[str, Rule]
+
+
+def flipped(rule: Rule) -> Iterator[Mutation]:
+    for number, found in enumerate(COMPARISON.finditer(rule["expr"])):
+        expr = rule["expr"][: found.start()] + OPPOSITE[found[0]] + rule["expr"][found.end() :]
+        yield f"comparison {number + 1} flipped", rule | {"expr": expr}
+
+
+def without_parts(rule: Rule) -> Iterator[Mutation]:
+    for what, pattern in (("guard", GUARD), ("recovery", UNLESS)):
+        for number, found in enumerate(pattern.finditer(rule["expr"])):
+            expr = rule["expr"][: found.start()] + rule["expr"][found.end() :]
+            yield f"{what} {number + 1} dropped", rule | {"expr": expr}
+    for key in ("for", "keep_firing_for"):
+        if key in rule:
+            yield f"{key} dropped", {name: value for name, value in rule.items() if name != key}
+
+
+def swapped(rule: Rule) -> Iterator[Mutation]:
+    if rule.get("record", "").endswith("_info"):
+        return  # always 1, so the largest is the smallest
+    for old, new in (("max without", "min without"), ("min without", "max without"), ("- on", "+ on"), ("abs(", "(")):
+        if old in rule["expr"]:
+            yield f"{old.strip('(')} swapped", rule | {"expr": rule["expr"].replace(old, new, 1)}
+
+
+def name_of(rule: Rule) -> str:
+    labels = rule.get("labels", {})
+    parts = [rule.get("alert") or rule["record"], labels.get("signal"), labels.get("severity"), labels.get("window")]
+    return " ".join(part for part in parts if part)
+
+
+def documents() -> dict[str, Any]:
+    return {name: yaml.safe_load((OUT / name).read_text()) for name in FILES}
+
+
+def mutations() -> Iterator[tuple[str, str, Rule, Rule]]:
+    """Every mutation: an id, the file, the rule and what it becomes."""
+    for file, document in documents().items():
+        for group in document["groups"]:
+            for rule in group["rules"]:
+                for what, mutant in (*flipped(rule), *without_parts(rule), *swapped(rule)):
+                    yield f"{name_of(rule)}: {what}", file, rule, mutant
+
+
+ALL = list(mutations())
+SAMPLE = [item for item in ALL if "alert" in item[2] and item[0].endswith("comparison 1 flipped")]
+
+
+def suites_for(rule: Rule) -> list[Path]:
+    # The suite of the levels first: it is short and notices most broken records.
+    suites = sorted(HERE.glob("*.test.yaml"), key=lambda path: (not path.name.startswith("models"), path.name))
+    wanted = rule.get("alert")
+    return [suite for suite in suites if wanted is None or wanted in suite.read_text()]
+
+
+def passes(folder: Path, suite: Path) -> bool:
+    document = yaml.safe_load(suite.read_text()) | {"rule_files": list(FILES)}
+    (folder / suite.name).write_text(yaml.safe_dump(document))
+    command = [tools("latest") / "promtool", "test", "rules", folder / suite.name]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def is_noticed(folder: Path, file: str, rule: Rule, mutant: Rule) -> bool:
+    changed = deepcopy(documents())
+    for group in changed[file]["groups"]:
+        group["rules"] = [mutant if item == rule else item for item in group["rules"]]
+    for name, document in changed.items():
+        (folder / name).write_text(yaml.safe_dump(document))
+    return not all(passes(folder, suite) for suite in suites_for(rule))
+
+
+def test_the_unbroken_rules_pass_in_the_same_place(tmp_path):
+    _, file, rule, _ = SAMPLE[0]
+    assert not is_noticed(tmp_path, file, rule, rule)
+
+
+@pytest.mark.parametrize(("name", "file", "rule", "mutant"), SAMPLE, ids=[item[0] for item in SAMPLE])
+def test_a_flipped_alert_is_noticed(tmp_path, name, file, rule, mutant):
+    assert is_noticed(tmp_path, file, rule, mutant), name
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("name", "file", "rule", "mutant"), ALL, ids=[item[0] for item in ALL])
+def test_a_broken_rule_is_noticed(tmp_path, name, file, rule, mutant):
+    assert is_noticed(tmp_path, file, rule, mutant), name

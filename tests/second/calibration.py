@@ -1,0 +1,172 @@
+"""What an artefact must hold, from the reference's logs: counts, and the distributions over its own days.
+
+Nothing of the package is imported. The bins and groups are taken from the artefact. `table` is what `joined` makes of
+the reference.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+from tests.second import vitals
+from tests.second.logs import number
+from tests.second.statistics import SQUARE_UNIT, UNIT, Z2_UNIT, Json, delong, psi, rounded
+
+FEWEST_ROWS = 20
+
+
+class Estimate(NamedTuple):
+    """A value, its error for independent rows, and the rows that the error shrinks with."""
+
+    value: float
+    error: float
+    rows: float
+
+
+def counts(document: Json, table: pd.DataFrame) -> dict[str, Any]:
+    """Every count of the artefact that follows from the rows, by its path in the document."""
+    found: dict[str, Any] = {"head/rows/rows": len(table)}
+    for name, item in document["features"].items():
+        values = table[f"feature:{name}"]
+        at = f"features/{name}/counts"
+        if item["kind"] == "categorical":
+            known = values.dropna()
+            bins = known.value_counts().reindex(item["categories"], fill_value=0).tolist()
+            unseen = len(known) - sum(bins)
+            found |= {f"{at}/bins": [*bins, unseen], f"{at}/unseen": unseen}
+            found |= {f"{at}/valid": len(known), f"{at}/null": int(values.isna().sum())}
+            continue
+        x = values.map(number)
+        valid = x[np.isfinite(x)]
+        outside = ~valid.between(*item["range"])
+        bins = np.bincount(np.digitize(valid, item["edges"]), minlength=len(item["edges"]) + 1).tolist()
+        found |= {f"{at}/valid": len(valid), f"{at}/null": int(x.isna().sum()), f"{at}/invalid": int(np.isinf(x).sum())}
+        found |= {f"{at}/bins": bins, f"{at}/out_of_range": int(outside.sum())}
+    positive = document["classes"][1]
+    labelled = table[table["label"].notna()]
+    crossed = pd.crosstab(labelled["label"] == positive, labelled["prediction"] == positive)
+    found["head/quality/confusion"] = crossed.to_numpy().ravel().tolist()
+    found["head/predictions/classes"] = [int((table["prediction"] == name).sum()) for name in document["classes"]]
+    found["head/flags/fallback"] = int(table["fallback"].sum())
+    found["head/labels/labelled"] = len(labelled)
+    return found
+
+
+def at_path(document: Json, path: str) -> Any:
+    """What an artefact holds at `a/b/c`."""
+    for key in path.split("/"):
+        document = document[key]
+    return document
+
+
+def deviations(document: Json, table: pd.DataFrame) -> Iterator[tuple[str, float, float, float]]:
+    """Every numeric feature, and standard deviations of z: from the artefact, from rows rounded alike, from rows."""
+    for name, item in document["features"].items():
+        if item["kind"] == "numeric":
+            sums, z = item["counts"], vitals.standardised(item, table[f"feature:{name}"])
+            mean = sums["z"] / UNIT / sums["valid"]
+            variance = (sums["z2"] / Z2_UNIT - sums["valid"] * mean**2) / (sums["valid"] - 1)
+            alike = _z(z)
+            assert alike
+            yield name, float(np.sqrt(variance)), alike.error * np.sqrt(alike.rows), float(z.std(ddof=1))
+
+
+def psi_noise(document: Json, table: pd.DataFrame) -> dict[str, Json]:
+    """The distribution of T over the reference's days, by feature and `__score__`."""
+    days = [rows for _, rows in table.groupby(table["timestamp"].dt.floor("D"))]
+    found = {name: _noise(item, days, f"feature:{name}") for name, item in document["features"].items()}
+    scores = [vitals.score_counts(document, rows) for rows in days]
+    return found | {"__score__": _distribution(scores, False)}
+
+
+def _noise(item: Json, days: list[pd.DataFrame], column: str) -> Json:
+    return _distribution([vitals.feature_counts(item, rows[column]) for rows in days], item["kind"] == "categorical")
+
+
+def _distribution(days: list[np.ndarray], categorical: bool) -> Json:
+    total, ts, ratios = np.sum(days, axis=0), [], []
+    for here in days:
+        n, m = here.sum(), (total - here).sum()
+        found = psi(here, total - here, categorical) if min(n, m) >= FEWEST_ROWS else None
+        if found:
+            ts.append(found[0] / (1 / n + 1 / m))
+            ratios.append(ts[-1] / (found[1] - 1))
+    return {"windows": len(ts), "mean": np.mean(ts), "variance": np.var(ts, ddof=1), "overdispersion": np.mean(ratios)}
+
+
+def phis(document: Json, table: pd.DataFrame) -> dict[str, Json]:
+    """Phi of every statistic by day: mean squared distance from the whole in squared errors, at least 1."""
+    day = table["timestamp"].dt.floor("D")
+    found = {}
+    for name, measure in _measures(document).items():
+        whole = measure(table)
+        days = [item for _, rows in table.groupby(day) if (item := measure(rows)) and item.rows >= FEWEST_ROWS]
+        if whole and len(days) > 1:
+            squares = [(item.value - whole.value) ** 2 / (whole.error**2 * whole.rows / item.rows) for item in days]
+            found[name] = {"windows": len(days), "phi": max(1.0, float(np.mean(squares)))}
+    return found
+
+
+Measure = Callable[[pd.DataFrame], Estimate | None]
+
+
+def _measures(document: Json) -> Mapping[str, Measure]:
+    positive, edges = document["classes"][1], document["score_edges"]
+
+    def labelled(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        kept = rows[rows["label"].notna()]
+        y, called = ((kept[name] == positive).to_numpy() for name in ("label", "prediction"))
+        return y, called, kept["score"].to_numpy()
+
+    def auc(rows: pd.DataFrame) -> Estimate | None:
+        y, _, score = labelled(rows)
+        if y.all() or not y.any():
+            return None
+        bins = np.digitize(score, edges)
+        error = delong(bins, y) if y.sum() > 1 else np.nan
+        return Estimate(roc_auc_score(y, bins), error, y.sum() * (~y).sum() / len(y))
+
+    def of_labels(statistic: Callable[..., Estimate | None]) -> Measure:
+        return lambda rows: statistic(*labelled(rows))
+
+    measures: dict[str, Measure] = {
+        "accuracy": of_labels(lambda y, called, _: _share(y == called)),
+        "precision": of_labels(lambda y, called, _: _share(y[called])),
+        "recall": of_labels(lambda y, called, _: _share(called[y])),
+        "f1": of_labels(lambda y, called, _: _share((y & called)[y | called])),
+        "brier_score": of_labels(lambda y, _, p: _loss((p - y) ** 2)),
+        "log_loss": of_labels(lambda y, _, p: _loss(-np.log(np.where(y, p, 1 - p)))),
+        "calibration_gap": of_labels(lambda y, _, p: _mean(rounded(p, UNIT) - y, rounded((p - y) ** 2, UNIT))),
+        "roc_auc": auc,
+    }
+    for name in document["classes"]:
+        measures[f"class:{name}"] = lambda rows, name=name: _share((rows["prediction"] == name).to_numpy())
+    for name, item in document["features"].items():
+        if item["kind"] == "numeric":
+            measures[f"mean:{name}"] = _mean_of(item, f"feature:{name}")
+    return measures
+
+
+def _mean_of(item: Json, column: str) -> Measure:
+    return lambda rows: _z(vitals.standardised(item, rows[column]))
+
+
+def _share(marks: np.ndarray) -> Estimate | None:
+    return Estimate(marks.mean(), marks.std() / np.sqrt(len(marks)), len(marks)) if len(marks) else None
+
+
+def _z(z: np.ndarray) -> Estimate | None:
+    return _mean(rounded(z, UNIT), rounded(z**2, Z2_UNIT))
+
+
+def _loss(values: np.ndarray) -> Estimate | None:
+    return _mean(rounded(values, UNIT), rounded(values**2, SQUARE_UNIT))
+
+
+def _mean(values: np.ndarray, squares: np.ndarray) -> Estimate | None:
+    if (n := len(values)) < 2:
+        return None
+    variance = (squares.mean() - values.mean() ** 2) * n / (n - 1)
+    return Estimate(values.mean(), np.sqrt(max(variance, 0.0) / n), n)

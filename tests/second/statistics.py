@@ -1,0 +1,96 @@
+"""The statistics, from their definitions, with scipy where it has them."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+Json = dict[str, Any]
+Z95 = stats.norm.ppf(0.975)
+UNIT, SQUARE_UNIT, Z2_UNIT = 2.0**24, 2.0**20, 2.0**12
+"""Fixed point: of values, of squared losses, of squared z."""
+
+
+def rounded(values: np.ndarray, unit: float) -> np.ndarray:
+    """Values as the fixed point keeps them."""
+    return np.rint(values * unit) / unit
+
+
+def psi(current: np.ndarray, reference: np.ndarray, categorical: bool) -> tuple[float, int] | None:
+    """PSI of counts in the same bins, and the number of bins that it stands on."""
+    n, total = current.sum(), reference.sum()
+    if categorical and total:
+        rare = reference * n / total < 5
+        rare[-1] = True
+        current = np.append(current[~rare], current[rare].sum())
+        reference = np.append(reference[~rare], reference[rare].sum()).astype(float)
+        reference[-1] = max(reference[-1], min(1e-4, current[-1] / max(n, 1)) * total)
+    table = pd.DataFrame({"actual": current, "expected": reference})
+    table = table[table.sum(axis=1) > 0] + 0.5
+    if len(table) < 2 or n == 0 or total == 0:
+        return None
+    actual, expected = (table / table.sum()).to_numpy().T
+    return float(stats.entropy(actual, expected) + stats.entropy(expected, actual)), len(table)
+
+
+def psi_critical(noise: Json | None, bins: int, rows: tuple[int, int], alpha: float) -> float:
+    scale = 1 / rows[0] + 1 / rows[1]
+    if noise is None or noise["windows"] < 5 or noise["overdispersion"] <= 1:
+        return float(stats.chi2.isf(alpha, bins - 1) * scale)
+    freedom = noise["windows"] - 1
+    d = 2 * noise["mean"] ** 2 / noise["variance"] * stats.chi2.ppf(0.1, freedom) / freedom
+    return float(noise["mean"] / d * stats.chi2.isf(alpha, d) * scale)
+
+
+def sigmas(alpha: float, comparisons: int, noise: Json) -> float:
+    """The two-sided limit of a z whose error was estimated on the reference's windows."""
+    tail = alpha / comparisons / 2
+    learned = noise["windows"] >= 5 and noise["phi"] > 1
+    return float(stats.t.isf(tail, noise["windows"] - 1) if learned else stats.norm.isf(tail))
+
+
+def wilson(part: float, whole: float, phi: float) -> tuple[float, float]:
+    """Both ratios p with |part / whole - p| = 1.96 standard errors of p, on whole / phi rows."""
+    z2n, share = Z95**2 * phi / whole, part / whole
+    ends = np.sort(np.roots([1 + z2n, -2 * share - z2n, share**2]).real)
+    return float(max(0.0, ends[0])), float(min(1.0, ends[1]))
+
+
+def mean_interval(values: np.ndarray, squares: np.ndarray, phi: float) -> tuple[float, float]:
+    n = len(values)
+    variance = (squares.sum() - values.sum() ** 2 / n) / (n - 1)
+    half = Z95 * np.sqrt(variance * phi / n)
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def delong(score: np.ndarray, positive: np.ndarray) -> float:
+    """Standard error of the AUC: every positive against every negative."""
+    ahead, behind = score[positive], score[~positive]
+    beaten, beating = np.empty(len(ahead)), np.zeros(len(behind))
+    for start in range(0, len(ahead), 256):
+        pair = ahead[start : start + 256, None]
+        wins = (pair > behind).astype(np.float32) + 0.5 * (pair == behind)
+        beaten[start : start + 256] = wins.mean(axis=1, dtype=float)
+        beating += wins.sum(axis=0, dtype=float)
+    return float(np.sqrt(beaten.var(ddof=1) / len(ahead) + (beating / len(ahead)).var(ddof=1) / len(behind)))
+
+
+def quantile(q: float, bounds: list[float], counts: np.ndarray) -> float:
+    """The quantile of a Prometheus histogram: linear in the first bucket that reaches it."""
+    rank, below, lower = q * counts.sum(), 0, 0.0
+    for upper, count in zip(bounds, counts, strict=False):
+        if below + count >= rank and count:
+            return float(lower + (upper - lower) * (rank - below) / count)
+        below, lower = below + count, upper
+    return bounds[-1]
+
+
+def auc(y: np.ndarray, score: np.ndarray, phi: float) -> tuple[float, ...]:
+    """The area, and both ends of its interval where each class has a hundred rows."""
+    area = float(roc_auc_score(y, score))
+    if min(y.sum(), (~y).sum()) < 100:
+        return (area,)
+    half = Z95 * delong(score, y) * np.sqrt(phi)
+    return area, max(0.0, area - half), min(1.0, area + half)

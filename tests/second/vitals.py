@@ -1,0 +1,381 @@
+"""Every sample that finished logs give, from their definitions; nothing of the package is imported.
+
+Given are the artefact's bins and distributions (its JSON) and the logs. Each expected sample has its checks: a value,
+and how far ours may be from it. Counts and ratios have no tolerance. A mean of values that are summed in fixed point is
+checked twice: with each value rounded as documented (1e-9), and without (half a unit, the most that rounding can move a
+mean). The ends of their intervals stand on rounded squares too; without rounding they agree to 1e-6.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn.metrics import (
+    accuracy_score,
+    brier_score_loss,
+    f1_score,
+    log_loss,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
+from tests.second.logs import number
+from tests.second.statistics import (
+    SQUARE_UNIT,
+    UNIT,
+    Z2_UNIT,
+    Json,
+    auc,
+    mean_interval,
+    psi,
+    psi_critical,
+    quantile,
+    rounded,
+    sigmas,
+    wilson,
+)
+
+CLOSE, DEVIATION_CLOSE, AUC_CLOSE = 1e-9, 1e-6, 2e-4
+HALF_UNIT = 0.5 / UNIT
+Z_LIMIT, FLOOR = 64.0, 1e-15
+ROWS_OF_A_MONTH = 10_000
+
+Key = tuple[str, frozenset[tuple[str, str]]]
+"""Name and labels of a sample."""
+
+
+class Check(NamedTuple):
+    """What a sample must equal, and the largest difference allowed."""
+
+    value: float
+    tolerance: float
+
+
+class Found(NamedTuple):
+    """One expected sample. The label `model` is added to all."""
+
+    name: str
+    labels: Mapping[str, str]
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the configuration says. `windows` maps a name to (start, end), `seconds` to its length."""
+
+    model: str
+    team: str
+    tier: str
+    latency_limit: float
+    budget: float
+    windows: Mapping[str, tuple[pd.Timestamp, pd.Timestamp]]
+
+    def seconds(self, window: str) -> float:
+        start, end = self.windows[window]
+        return float((end - start).total_seconds())
+
+
+def exact(name: str, value: float, **labels: str) -> Found:
+    return Found(name, labels, (Check(float(value), 0.0),))
+
+
+def close(name: str, value: float, **labels: str) -> Found:
+    return Found(name, labels, (Check(float(value), CLOSE),))
+
+
+Expected = dict[Key, tuple[Check, ...]]
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """The JSON of a baseline."""
+
+    document: Json
+
+    def reference_counts(self, feature: str) -> np.ndarray:
+        """Counts in the bins of PSI."""
+        item = self.document["features"][feature]
+        return np.bincount(item["psi_groups"], item["counts"]["bins"])
+
+    def score_histograms(self) -> np.ndarray:
+        """Scores by predicted class, label (none, negative, positive) and bin."""
+        return np.reshape(self.document["head"]["scores"]["histogram"], (2, 3, -1))
+
+    def psi_noise(self, window: str, name: str) -> Json | None:
+        found: Json | None = self.document["noise"].get(window, {}).get("psi", {}).get(name)
+        return found
+
+    def phi(self, window: str, seconds: float, statistic: str) -> Json:
+        """Of windows of this length; else of the longest shorter ones, else of the shortest longer ones, else 1."""
+        lengths = self.document["time"]["windows"]
+        noise = self.document["noise"]
+        known = [name for name in noise if statistic in noise[name]["phi"]]
+        if not known:
+            return {"windows": 0, "phi": 1.0}
+        nearest = min(known, key=lambda name: (name != window, lengths[name] > seconds, abs(lengths[name] - seconds)))
+        found: Json = noise[nearest]["phi"][statistic]
+        return found
+
+
+def feature_counts(item: Json, values: pd.Series) -> np.ndarray:
+    """Counts of a feature's valid values in the bins of PSI."""
+    if item["kind"] == "categorical":
+        place = pd.Index(item["categories"]).get_indexer(pd.Index(values.dropna().map(str)))
+        bins = np.where(place < 0, len(item["categories"]), place)
+    else:
+        x = values.map(number).to_numpy()
+        bins = np.digitize(x[np.isfinite(x)], item["edges"])
+    groups = np.asarray(item["psi_groups"])
+    return np.bincount(groups[bins], minlength=groups.max() + 1)
+
+
+def score_counts(document: Json, rows: pd.DataFrame) -> np.ndarray:
+    groups = np.asarray(document["score_psi_groups"])
+    bins = np.digitize(usable_scores(rows)["score"], document["score_edges"])
+    return np.bincount(groups[bins], minlength=groups.max() + 1)
+
+
+def usable_scores(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["known"] & rows["score"].between(0, 1)].astype({"score": float})
+
+
+def standardised(item: Json, values: pd.Series) -> np.ndarray:
+    x = values.map(number).to_numpy()
+    return np.clip((x[np.isfinite(x)] - item["centre"]) / item["scale"], -Z_LIMIT, Z_LIMIT)
+
+
+def expected(document: Json, settings: Settings, table: pd.DataFrame, labels: pd.DataFrame) -> Expected:
+    """The checks of every sample of a model. `table` is what `joined` returned, `labels` the label log."""
+    found = list(_identity(document, settings, table, labels))
+    found += _reference(document)
+    for window, (start, end) in settings.windows.items():
+        rows = table[(table["timestamp"] >= start) & (table["timestamp"] < end)]
+        for part in (_volume, _features, _drift, _predictions, _class_shift, _latency, _quality):
+            found += part(Artefact(document), settings, window, rows)
+    keys = [(item.name, frozenset({**item.labels, "model": settings.model}.items())) for item in found]
+    assert len(set(keys)) == len(keys)
+    return {key: item.checks for key, item in zip(keys, found, strict=True)}
+
+
+def _alpha(document: Json, settings: Settings) -> float:
+    kinds = [item["kind"] for item in document["features"].values()]
+    series = len(kinds) + kinds.count("numeric") + 2
+    month = 30 * 86400.0
+    return min(0.05, settings.budget / sum(series * month / settings.seconds(name) for name in settings.windows))
+
+
+def _identity(document: Json, settings: Settings, table: pd.DataFrame, labels: pd.DataFrame) -> Iterator[Found]:
+    newest = table["timestamp"].max()
+    yield exact("ml_model_info", 1, task="binary", team=settings.team, tier=settings.tier)
+    for version in table.loc[table["timestamp"] >= newest - pd.Timedelta(days=1), "model_version"].dropna().unique():
+        yield exact("ml_model_version_info", 1, version=version)
+    windows = min(item["windows"] for item in document["noise"]["1d"]["psi"].values())
+    state = "learned" if windows >= 20 else "provisional" if windows >= 5 else "assumed"
+    fingerprint = document["fingerprint"]
+    yield exact("ml_baseline_info", 1, baseline="reference", fingerprint=fingerprint, dispersion=state)
+    yield exact("ml_baseline_created_timestamp_seconds", document["reference"]["end_us"] / 1e6, baseline="reference")
+    yield exact("ml_last_prediction_timestamp_seconds", newest.timestamp())
+    known = labels[labels["label"].isin(document["classes"])]
+    yield exact("ml_last_label_timestamp_seconds", known["timestamp"].max().timestamp())
+    waiting = table.loc[table["waited"] & table["label"].isna(), "id"]
+    yield exact("ml_exporter_join_pending_rows", len(waiting), side="predictions")
+    orphans = known.loc[~known["id"].isin(table.loc[table["waited"], "id"]), "id"]
+    yield exact("ml_exporter_join_pending_rows", orphans.nunique(), side="labels")
+    for signal in ("feature_psi", "feature_mean_shift", "prediction_psi", "prediction_class_shift"):
+        for window in settings.windows:
+            yield close("ml_false_alarm_alpha", _alpha(document, settings), signal=signal, window=window)
+
+
+def _reference(document: Json) -> Iterator[Found]:
+    """What follows from the artefact's counts alone."""
+    base = {"baseline": "reference"}
+    for name, item in document["features"].items():
+        counts, kind = item["counts"], item["kind"]
+        rows = counts["valid"] + counts["null"] + counts.get("invalid", 0)
+        yield exact("ml_feature_baseline_null_ratio", counts["null"] / rows, feature=name, **base)
+        yield exact("ml_feature_baseline_invalid_ratio", counts.get("invalid", 0) / rows, feature=name, **base)
+        if kind == "numeric":
+            share = counts["out_of_range"] / counts["valid"]
+            yield exact("ml_feature_baseline_out_of_range_ratio", share, feature=name, **base)
+        else:
+            share = counts["unseen"] / counts["valid"]
+            yield exact("ml_feature_baseline_unseen_category_ratio", share, feature=name, **base)
+    classes = document["head"]["predictions"]["classes"]
+    for name, count in zip(document["classes"], classes, strict=True):
+        yield exact("ml_prediction_baseline_class_ratio", count / sum(classes), **{"class": name}, **base)
+    sums = document["head"]["quality"]
+    tn, fp, fn, tp = sums["confusion"]
+    yield exact("ml_baseline_accuracy", (tp + tn) / (tp + tn + fp + fn), **base)
+    yield exact("ml_baseline_precision", tp / (tp + fp), **base)
+    yield exact("ml_baseline_recall", tp / (tp + fn), **base)
+    yield close("ml_baseline_f1", 2 / (1 + fp / tp + 1 + fn / tp), **base)
+    yield close("ml_baseline_log_loss", sums["log_loss"] / UNIT / sums["scored"], **base)
+    yield close("ml_baseline_brier_score", sums["brier"] / UNIT / sums["scored"], **base)
+    gap = sums["score"] / UNIT / sums["scored"] - sums["positive"] / sums["scored"]
+    yield close("ml_baseline_calibration_gap", gap, **base)
+    by_label = Artefact(document).score_histograms().sum(axis=0)[1:]
+    bins = np.arange(by_label.shape[1])
+    area = roc_auc_score(np.repeat([0, 1], len(bins)), np.tile(bins, 2), sample_weight=by_label.ravel())
+    yield close("ml_baseline_roc_auc", area, **base)
+
+
+def _volume(_: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+    start, end = settings.windows[window]
+    yield exact("ml_window_rows", len(rows), window=window)
+    yield exact("ml_window_start_timestamp_seconds", start.timestamp(), window=window)
+    yield exact("ml_window_end_timestamp_seconds", end.timestamp(), window=window)
+
+
+def _features(artefact: Artefact, _: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+    for name, item in artefact.document["features"].items():
+        values, at = rows[f"feature:{name}"], {"feature": name, "window": window}
+        if item["kind"] == "categorical":
+            valid = values.dropna()
+            yield exact("ml_feature_null_ratio", values.isna().mean(), **at)
+            yield exact("ml_feature_invalid_ratio", 0, **at)
+            yield exact("ml_feature_unseen_category_ratio", (~valid.isin(item["categories"])).mean(), **at)
+            continue
+        x = values.map(number)
+        valid = x[np.isfinite(x)]
+        yield exact("ml_feature_null_ratio", x.isna().sum() / len(x), **at)
+        yield exact("ml_feature_invalid_ratio", np.isinf(x).sum() / len(x), **at)
+        yield exact("ml_feature_out_of_range_ratio", (~valid.between(*item["range"])).sum() / len(valid), **at)
+
+
+def _drift(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+    alpha = _alpha(artefact.document, settings)
+    for name, item in artefact.document["features"].items():
+        at = {"feature": name, "window": window, "baseline": "reference"}
+        current, reference = feature_counts(item, rows[f"feature:{name}"]), artefact.reference_counts(name)
+        found = psi(current, reference, item["kind"] == "categorical")
+        if found:
+            noise = artefact.psi_noise(window, name)
+            yield close("ml_feature_psi", found[0], **at)
+            limit = psi_critical(noise, found[1], (current.sum(), reference.sum()), alpha)
+            yield close("ml_feature_psi_critical", limit, **at)
+            if noise:
+                yield exact("ml_feature_psi_overdispersion", noise["overdispersion"], **at)
+        if item["kind"] == "categorical":
+            continue
+        z, counts = standardised(item, rows[f"feature:{name}"]), item["counts"]
+        m, centre = counts["valid"], counts["z"] / UNIT / counts["valid"]
+        checks = (Check(rounded(z, UNIT).mean() - centre, CLOSE), Check(z.mean() - centre, HALF_UNIT))
+        yield Found("ml_feature_mean_shift_sigmas", at, checks)
+        variance = (counts["z2"] / Z2_UNIT - m * centre**2) / (m - 1)
+        noise = artefact.phi(window, settings.seconds(window), f"mean:{name}")
+        limit = sigmas(alpha, 1, noise) * np.sqrt(noise["phi"] * variance * (1 / len(z) + 1 / m))
+        yield close("ml_feature_mean_shift_critical_sigmas", limit, **at)
+
+
+def _predictions(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+    document = artefact.document
+    shares = rows.loc[rows["known"], "prediction"].value_counts(normalize=True)
+    for name in document["classes"]:
+        yield exact("ml_prediction_class_ratio", shares.get(name, 0.0), window=window, **{"class": name})
+    for flag in ("fallback", "error"):
+        if flag in rows and rows[flag].notna().any():
+            yield exact(f"ml_prediction_{flag}_ratio", rows[flag].dropna().astype(bool).mean(), window=window)
+    scored = usable_scores(rows)
+    confidence = np.where(scored["prediction"] == document["classes"][1], scored["score"], 1 - scored["score"])
+    checks = (Check(rounded(confidence, UNIT).mean(), CLOSE), Check(confidence.mean(), HALF_UNIT))
+    yield Found("ml_prediction_confidence_mean", {"window": window}, checks)
+    current = score_counts(document, rows)
+    reference = np.bincount(document["score_psi_groups"], artefact.score_histograms().sum(axis=(0, 1)))
+    value, bins = psi(current, reference, False) or (np.nan, 0)
+    yield close("ml_prediction_psi", value, window=window, baseline="reference")
+    counts = (current.sum(), reference.sum())
+    limit = psi_critical(artefact.psi_noise(window, "__score__"), bins, counts, _alpha(document, settings))
+    yield close("ml_prediction_psi_critical", limit, window=window, baseline="reference")
+
+
+def _class_shift(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+    """The pooled z test of two shares, widened by phi."""
+    document = artefact.document
+    predicted = rows.loc[rows["known"], "prediction"]
+    reference = document["head"]["predictions"]["classes"]
+    for name, known in zip(document["classes"], reference, strict=True):
+        here, n, m = (predicted == name).sum(), len(predicted), sum(reference)
+        noise = artefact.phi(window, settings.seconds(window), f"class:{name}")
+        error = np.sqrt(stats.bernoulli.var((here + known) / (n + m)) * (1 / n + 1 / m) * noise["phi"])
+        at = {"window": window, "baseline": "reference", "class": name}
+        yield close("ml_prediction_class_shift_sigmas", (here / n - known / m) / error, **at)
+        limit = sigmas(_alpha(document, settings), len(reference), noise)
+        yield close("ml_prediction_class_shift_critical_sigmas", limit, **at)
+
+
+def _latency(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+    latency = rows["latency"][rows["latency"].between(0, 1e6, inclusive="left")]
+    bounds = artefact.document["latency_bounds"]
+    counts = pd.cut(latency, [-1.0, *bounds, np.inf]).value_counts(sort=False).to_numpy()
+    for q in ("0.5", "0.9", "0.99"):
+        yield close("ml_window_latency_seconds", quantile(float(q), bounds, counts), window=window, q=q)
+    over = (latency > settings.latency_limit).sum() / len(latency)
+    yield exact("ml_window_latency_over_limit_ratio", over, window=window)
+
+
+def _quality(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+    document = artefact.document
+    positive = document["classes"][1]
+    labelled = rows[rows["label"].notna()]
+    joinable = rows["known"] & rows["id"].notna()
+    yield exact("ml_label_coverage_ratio", len(labelled) / joinable.sum(), window=window)
+    yield exact("ml_labelled_rows", len(labelled), window=window)
+
+    def phi(name: str) -> float:
+        return float(artefact.phi(window, settings.seconds(window), name)["phi"])
+
+    actual, predicted = labelled["label"] == positive, labelled["prediction"] == positive
+    tp, tn = (actual & predicted).sum(), (~actual & ~predicted).sum()
+    scores = {"accuracy": accuracy_score, "precision": precision_score, "recall": recall_score, "f1": f1_score}
+    parts = {
+        "accuracy": (tp + tn, len(labelled)),
+        "precision": (tp, predicted.sum()),
+        "recall": (tp, actual.sum()),
+        "f1": (tp, (actual | predicted).sum()),
+    }
+    for name, (part, whole) in parts.items():
+        yield exact(f"ml_{name}", scores[name](actual, predicted), window=window)
+        ends = wilson(part, whole, phi(name))
+        if name == "f1":
+            ends = (2 * ends[0] / (1 + ends[0]), 2 * ends[1] / (1 + ends[1]))
+        yield from _interval(name, window, ends)
+    yield from _losses(usable_scores(labelled), positive, window, phi)
+    scored = usable_scores(labelled)
+    y, score = (scored["label"] == positive).to_numpy(), scored["score"].to_numpy()
+    bins = np.digitize(score, document["score_edges"])
+    found = [(auc(y, bins, phi("roc_auc")), CLOSE)]
+    if len(y) >= ROWS_OF_A_MONTH:  # in fewer rows, ties within bins are noise, far below the error of the AUC itself
+        found.append((auc(y, score, phi("roc_auc")), AUC_CLOSE))
+    for place, name in enumerate(("ml_roc_auc", "ml_roc_auc_lower", "ml_roc_auc_upper")):
+        checks = tuple(Check(values[place], tolerance) for values, tolerance in found if len(values) > place)
+        if checks:
+            yield Found(name, {"window": window}, checks)
+
+
+def _interval(name: str, window: str, ends: tuple[float, float]) -> Iterator[Found]:
+    for bound, value in zip(("lower", "upper"), ends, strict=True):
+        yield close(f"ml_{name}_{bound}", value, window=window)
+
+
+def _losses(rows: pd.DataFrame, positive: str, window: str, phi: Any) -> Iterator[Found]:
+    """Log loss, Brier score and calibration gap: against scikit-learn, and with every loss in fixed point."""
+    y, p = (rows["label"] == positive).to_numpy(), rows["score"].to_numpy()
+    likely = np.clip(np.column_stack([1 - p, p]), FLOOR, 1.0)
+    loss, brier = -np.log(likely[np.arange(len(y)), y.astype(int)]), (p - y) ** 2
+    means = {"log_loss": log_loss(y, likely), "brier_score": brier_score_loss(y, p)}
+    for name, values in (("log_loss", loss), ("brier_score", brier)):
+        kept, squares = rounded(values, UNIT), rounded(values**2, SQUARE_UNIT)
+        yield Found(f"ml_{name}", {"window": window}, (Check(kept.mean(), CLOSE), Check(means[name], HALF_UNIT)))
+        ends = mean_interval(kept, squares, phi(name)), mean_interval(values, values**2, phi(name))
+        for place, bound in enumerate(("lower", "upper")):
+            limited = [np.clip(both[place], 0.0, np.inf if name == "log_loss" else 1.0) for both in ends]
+            checks = (Check(limited[0], CLOSE), Check(limited[1], DEVIATION_CLOSE))
+            yield Found(f"ml_{name}_{bound}", {"window": window}, checks)
+    gap = rounded(p, UNIT) - y
+    checks = (Check(gap.mean(), CLOSE), Check(p.mean() - y.mean(), HALF_UNIT))
+    yield Found("ml_calibration_gap", {"window": window}, checks)
+    low, high = mean_interval(gap, rounded(brier, UNIT), phi("calibration_gap"))
+    yield from _interval("calibration_gap", window, (max(-1.0, low), min(1.0, high)))

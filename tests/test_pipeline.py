@@ -1,0 +1,375 @@
+"""One model from batches to samples: where windows end, what the clock refuses, and that counters only grow."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+from tests import build
+from tests.build import DAY, HOUR, MINUTE, NOON, SECOND
+
+from ml_exporter.baseline import SCORE, Noise, Phi, PsiNoise
+from ml_exporter.catalogue import BY_NAME, QUALITY, HistogramSample, Sample
+from ml_exporter.panes import FINE
+from ml_exporter.pipeline import MAX_VERSIONS, OTHER, Counting, Timing, alpha, evaluate, windows_at
+from ml_exporter.records import LABEL_STATUSES, Batch
+from ml_exporter.vitals.windows import Window, Windows
+
+LAYOUT = build.layout()
+MATURITY = 30 * MINUTE
+Samples = dict[tuple[str, tuple[str, ...]], float]
+
+
+def fed(times: Iterable[int], now: int, **changes: Any) -> Counting:
+    """A count of predictions at these times, all read at `now`."""
+    counting = build.counting()
+    read = [build.prediction(time, number, **changes) for number, time in enumerate(times)]
+    assert counting.predictions(build.batch(read), now) == {}
+    return counting
+
+
+def windows(counting: Counting, now: int) -> Windows:
+    return windows_at(counting, "flights", build.model(), build.config().time, now)
+
+
+def samples(counting: Counting, now: int) -> Samples:
+    found = list(evaluate(counting, build.baseline(), "flights", build.config(), now))
+    plain = {(item.name, item.labels): item.value for item in found if isinstance(item, Sample)}
+    assert len(plain) == sum(isinstance(item, Sample) for item in found), "a series came twice"
+    return plain
+
+
+def by_name(found: Iterable[Window], name: str) -> Window:
+    return next(window for window in found if window.name == name)
+
+
+def rows(window: Window) -> int:
+    return int(LAYOUT.cells(window.vector, "rows")["rows"][0])
+
+
+# where windows end
+
+
+@pytest.mark.parametrize(
+    ("after", "end"),
+    [
+        (10 * SECOND, -MINUTE),  # the clock, less what a pane needs to settle
+        (59 * SECOND, -MINUTE),
+        (MINUTE, 0),
+        (4 * MINUTE, 0),  # the newest row
+        (5 * MINUTE, 0),
+    ],
+)
+def test_windows_end_at_the_settled_clock_or_the_newest_row(after: int, end: int) -> None:
+    counting = fed([NOON - HOUR, NOON + 59 * SECOND], NOON + after)
+    assert {window.end_us for window in windows(counting, NOON + after).current} == {NOON + end}
+
+
+def test_an_idle_source_advances_by_the_clock() -> None:
+    counting = fed([NOON - 10 * SECOND, NOON], NOON)
+    active, idle = NOON + 5 * MINUTE, NOON + 5 * MINUTE + 1
+    assert by_name(windows(counting, active).current, "5m").end_us == NOON
+    assert by_name(windows(counting, idle).current, "5m").end_us == NOON + 4 * MINUTE
+    much_later = by_name(windows(counting, NOON + HOUR).current, "5m")
+    assert (much_later.end_us, rows(much_later)) == (NOON + 59 * MINUTE, 0)
+    assert rows(by_name(windows(counting, NOON + HOUR).current, "1d")) == 2
+
+
+def test_a_row_from_the_future_does_not_move_a_window_beyond_the_clock() -> None:
+    counting = fed([NOON, NOON + 4 * MINUTE], NOON)
+    assert by_name(windows(counting, NOON).current, "1h").end_us == NOON - MINUTE
+
+
+def test_catching_up_follows_the_rows() -> None:
+    counting = fed([NOON - 2 * DAY, NOON - DAY], NOON)
+    found = by_name(windows(counting, NOON).current, "1d")
+    assert (found.start_us, found.end_us, rows(found)) == (NOON - 2 * DAY, NOON - DAY, 1)
+
+
+def test_every_window_has_its_rows() -> None:
+    counting = fed([NOON - minutes * MINUTE for minutes in range(26 * 60)], NOON)
+    now = NOON + MINUTE
+    found = {window.name: (window.end_us - window.start_us, rows(window)) for window in windows(counting, now).current}
+    assert found == {
+        "5m": (5 * MINUTE, 5),
+        "1h": (HOUR, 60),
+        "2h": (2 * HOUR, 120),
+        "1d": (DAY, 24 * 60),
+    }
+
+
+def test_quality_windows_end_maturity_ago() -> None:
+    now = NOON + MINUTE
+    counting = fed([NOON - minutes * MINUTE for minutes in range(26 * 60)], now)
+    current, matured = windows(counting, now).current, windows(counting, now).matured
+    assert [window.name for window in matured] == ["5m", "1h", "2h", "1d", "30d"]
+    assert by_name(current, "1h").end_us - by_name(matured, "1h").end_us == MATURITY
+    assert by_name(matured, "1h").end_us == NOON - MATURITY
+    assert rows(by_name(matured, "1h")) == 60
+
+
+def test_without_labels_there_is_nothing_to_mature() -> None:
+    counting = Counting(LAYOUT, build.timing(), has_labels=False)
+    counting.predictions(build.batch([build.prediction(NOON, 1)]), NOON)
+    assert windows(counting, NOON).matured == ()
+    names = {name for name, _ in samples(counting, NOON)}
+    assert not {name for name in names if "label" in name or "confusion" in name or "accuracy" in name}
+    assert LAYOUT.cells(counting.total, "labels")["joinable"][0] == 0
+
+
+# what the clock withholds and refuses
+
+ALWAYS_THERE = {"ml_window_rows", "ml_window_start_timestamp_seconds", "ml_window_end_timestamp_seconds"}
+
+
+def windowed(found: Samples) -> set[str]:
+    """Names of the gauges over windows, `alpha` aside."""
+    return {name for name, _ in found if "window" in BY_NAME[name].labels} - {"ml_false_alarm_alpha"}
+
+
+def test_stale_gauges_are_withheld() -> None:
+    limit = 3 * HOUR
+    counting = fed([NOON - limit - MINUTE * minute for minute in range(200)], NOON)
+    assert windowed(samples(counting, NOON)) > ALWAYS_THERE
+    assert windowed(samples(counting, NOON + MINUTE)) == ALWAYS_THERE
+    kept = samples(counting, NOON + MINUTE)
+    assert kept["ml_window_rows", ("flights", "1h")] == 60
+    assert kept["ml_last_prediction_timestamp_seconds", ("flights",)] == (NOON - limit) / 1e6
+    assert kept["ml_predictions_total", ("flights", "v1")] == 200
+
+
+def test_an_empty_window_has_no_ratios() -> None:
+    counting = fed([NOON - HOUR * 10], NOON - HOUR * 10)
+    found = samples(counting, NOON)
+    assert found["ml_window_rows", ("flights", "1h")] == 0
+    assert {name for name, labels in found if "1h" in labels} == {*ALWAYS_THERE, "ml_labelled_rows"}
+    assert "ml_feature_null_ratio" in {name for name, labels in found if "1d" in labels}
+
+
+def test_the_clock_refuses_rows_by_reason() -> None:
+    counting = build.counting()
+    oldest, newest = NOON - build.timing().retention_us, NOON + 5 * MINUTE
+    times = [oldest - 1, oldest, NOON, newest, newest + 1, 2**62, -(2**62)]
+    found = counting.predictions(build.batch(build.prediction(time, number) for number, time in enumerate(times)), NOON)
+    assert found == {"future": 2, "too_late": 2}
+    assert counting.by_version == {"v1": 3}
+    assert LAYOUT.cells(counting.total, "rows")["rows"][0] == 3
+    assert counting.panes.newest_us == newest
+
+
+def test_the_clock_refuses_labels_from_the_future() -> None:
+    counting = fed([NOON] * 3, NOON)
+    times = [NOON, NOON + 5 * MINUTE, NOON + 5 * MINUTE + 1]
+    read = build.batch(build.label(time, number) for number, time in enumerate(times))
+    assert counting.labels(read, NOON) == {"future": 1}
+    assert counting.statuses["matched"] == 2
+    assert counting.last_label_us == NOON + 5 * MINUTE
+
+
+def test_a_batch_in_which_nothing_is_left_changes_nothing() -> None:
+    counting = build.counting()
+    assert counting.predictions(build.batch([build.prediction(NOON + DAY, 1)]), NOON) == {"future": 1}
+    assert counting.predictions(build.batch([]), NOON) == {}
+    assert counting.labels(build.batch([]), NOON) == {}
+    assert counting.labels(build.batch([build.label(NOON + DAY, 1)]), NOON) == {"future": 1}
+    assert (counting.panes.newest_us, counting.panes.changed, counting.last_arrival_us) == (0, set(), 0)
+
+
+# labels
+
+
+def test_a_label_falls_into_the_pane_of_its_prediction() -> None:
+    counting = fed([NOON, NOON + 10 * MINUTE], NOON + 10 * MINUTE)
+    counting.labels(build.batch([build.label(NOON + 20 * MINUTE, 0)]), NOON + 20 * MINUTE)
+    panes = counting.panes
+    labelled = [
+        int(LAYOUT.cells(panes.sum(start, start + MINUTE), "labels")["labelled"][0])
+        for start in (NOON, NOON + 10 * MINUTE, NOON + 20 * MINUTE)
+    ]
+    assert labelled == [1, 0, 0]
+    assert LAYOUT.cells(panes.sum(NOON, NOON + MINUTE), "labels")["delay_sum"][0] == 20 * 60 * 1000
+
+
+def test_a_label_of_a_prediction_whose_minutes_are_gone_falls_into_its_hour() -> None:
+    counting = fed([NOON], NOON)
+    later = NOON + 9 * HOUR
+    counting.predictions(build.batch([build.prediction(later, 1)]), later)
+    counting.labels(build.batch([build.label(later, 0)]), later)
+    assert LAYOUT.cells(counting.panes.sum(NOON, NOON + HOUR), "labels")["labelled"][0] == 1
+    assert not any(key == (FINE, NOON) for key, blob in counting.panes.settle() if blob)
+
+
+def test_cells_are_never_negative_whatever_order_labels_come_in() -> None:
+    counting = build.counting()
+    counts = np.ones(LAYOUT.size, np.bool_)
+    for feature in ("feature:temp", "feature:wind"):
+        LAYOUT.cells(counts, feature)["z"][:] = False  # type: ignore[arg-type]
+    for number in range(0, 300, 10):
+        now = NOON + number * MINUTE
+        counting.labels(build.batch(build.label(now, other) for other in range(number // 2, number + 20, 3)), now)
+        counting.predictions(build.batch(build.prediction(now - x * MINUTE, number + x) for x in range(10)), now)
+        for start in range(NOON - HOUR, now + HOUR, HOUR):
+            assert (counting.panes.sum(start, start + HOUR)[counts] >= 0).all()
+
+
+def test_every_label_has_one_status() -> None:
+    counting = fed([NOON] * 4, NOON)
+    read = [
+        build.label(NOON, 0),
+        build.label(NOON, 0),
+        build.label(NOON, 1, "maybe"),
+        build.label(NOON, 9),
+        build.label(NOON, 9),
+    ]
+    counting.labels(build.batch(read), NOON)
+    assert +counting.statuses == {"matched": 1, "duplicate": 2, "invalid": 1, "early": 1}
+    counting.expire(NOON + HOUR)
+    assert counting.statuses["orphan"] == 0
+    counting.expire(NOON + HOUR + 1)
+    assert counting.statuses["orphan"] == 1
+    assert set(counting.statuses) <= set(LABEL_STATUSES)
+
+
+def test_predictions_that_no_label_can_name_do_not_wait() -> None:
+    counting = build.counting()
+    read = [
+        build.prediction(NOON, 1, prediction="maybe"),
+        build.prediction(NOON, 2, id=None),
+        build.prediction(NOON, 3),
+    ]
+    counting.predictions(build.batch(read), NOON)
+    assert counting.join.waiting_predictions == 1
+    assert LAYOUT.cells(counting.total, "labels")["joinable"][0] == 1
+    counting.labels(build.batch(build.label(NOON, number) for number in (1, 2, 3)), NOON)
+    assert +counting.statuses == {"matched": 1, "early": 2}
+
+
+# counters
+
+
+def test_versions_beyond_the_cap_share_a_name() -> None:
+    counting = build.counting()
+    for number in range(MAX_VERSIONS + 5):
+        for time in (NOON, NOON + 1):
+            counting.predictions(build.batch([build.prediction(time, number, version=f"v{number:02}")]), NOON)
+    assert len(counting.by_version) == MAX_VERSIONS + 1
+    assert counting.by_version[OTHER] == 10
+    assert {counting.by_version[f"v{number:02}"] for number in range(MAX_VERSIONS)} == {2}
+    found = samples(counting, NOON)
+    assert sum(value for (name, _), value in found.items() if name == "ml_predictions_total") == 2 * (MAX_VERSIONS + 5)
+
+
+def test_a_version_that_is_null_or_hostile_is_a_version() -> None:
+    counting = build.counting()
+    names = [None, "", 'a\n"b"', OTHER]
+    read = [build.prediction(NOON, number, version=name) for number, name in enumerate(names)]
+    counting.predictions(build.batch(read), NOON)
+    assert counting.by_version == {"": 2, 'a\n"b"': 1, OTHER: 1}
+
+
+def test_versions_are_shown_for_a_day() -> None:
+    counting = fed([NOON], NOON)
+    later = NOON + DAY
+    counting.predictions(build.batch([build.prediction(later, 2, version="v2")]), later)
+    shown = {labels[1] for name, labels in samples(counting, later) if name == "ml_model_version_info"}
+    assert shown == {"v1", "v2"}
+    counting.predictions(build.batch([build.prediction(later + 1, 3, version="v2")]), later)
+    shown = {labels[1] for name, labels in samples(counting, later) if name == "ml_model_version_info"}
+    assert shown == {"v2"}
+
+
+def cumulative(counting: Counting, now: int) -> dict[tuple[str, ...], float]:
+    """Every number that Prometheus takes for a counter."""
+    found: dict[tuple[str, ...], float] = {}
+    for item in evaluate(counting, build.baseline(), "flights", build.config(), now):
+        if isinstance(item, HistogramSample):
+            found |= {(item.name, *item.labels, str(place)): count for place, count in enumerate(item.counts)}
+            found[item.name, *item.labels, "sum"] = item.total
+        elif BY_NAME[item.name].type == "counter":
+            found[item.name, *item.labels] = item.value
+    return found
+
+
+def test_counters_never_go_down() -> None:
+    counting, before = build.counting(), {}
+    for step in range(40):
+        now = NOON + step * 2 * HOUR
+        read = [build.prediction(now - x * HOUR, step * 7 + x, version=f"v{step}") for x in range(10)]
+        counting.predictions(Batch(build.table(read), 10, violations={"unknown_column": step}), now)
+        # Some labels claim to be older than their predictions.
+        counting.labels(build.batch(build.label(now - 30 * HOUR * (x % 2), step * 7 + x - 20) for x in range(30)), now)
+        counting.expire(now)
+        after = cumulative(counting, now)
+        assert before.keys() <= after.keys()
+        assert all(after[key] >= value for key, value in before.items())
+        before = after
+    assert before["ml_predictions_total", "flights", OTHER] > 0
+    assert before["ml_labels_total", "flights", "orphan"] > 0
+    assert before["ml_schema_violations_total", "flights", "unknown_column"] == sum(range(40))
+
+
+# settings
+
+
+def test_alpha_is_the_budget_over_all_alerting_series() -> None:
+    model, time = build.model(), build.config().time
+    series = 3 + 2 + 1 + 1  # PSI of three features, mean shift of two, PSI of the scores, class shift
+    assert alpha(model, time) == pytest.approx(1.0 / (series * 30))
+    assert alpha(build.model(false_alarms_per_month=0.5), time) == pytest.approx(0.5 / (series * 30))
+    weekly = build.replace_section(model.windows, features=("1h", "1d", "7d"), head=("1h", "1d", "7d"))
+    assert alpha(build.model(windows=weekly), time) == pytest.approx(1.0 / (series * (30 + 30 / 7)))
+
+
+def test_alpha_does_not_depend_on_compressed_time() -> None:
+    short = build.time(hour=6.0, day=144.0)
+    assert alpha(build.model(), short) == pytest.approx(alpha(build.model(), build.config().time))
+
+
+def test_panes_are_kept_as_long_as_the_longest_window_reaches() -> None:
+    timing = Timing.of(build.model(), build.config().time, build.config().sources["predictions"], 1800.0)
+    assert timing.retention_us == 30 * DAY + MATURITY + 2 * DAY
+    assert (timing.grace_us, timing.expire_us) == (HOUR, 35 * DAY)
+    unlabelled = Timing.of(build.model(labels=None), build.config().time, build.config().sources["predictions"], 0.0)
+    assert (unlabelled.grace_us, unlabelled.expire_us) == (0, 0)
+
+
+def test_old_hours_are_forgotten() -> None:
+    counting = fed([NOON, NOON + 20 * DAY], NOON + 20 * DAY)
+    later = NOON + 40 * DAY
+    counting.predictions(build.batch([build.prediction(later, 5)]), later)
+    counting.expire(later)
+    total = LAYOUT.cells(counting.panes.sum(NOON, NOON + 41 * DAY), "rows")["rows"]
+    assert total[0] == 2
+
+
+# all samples
+
+
+def test_every_sample_is_declared_and_comes_once() -> None:
+    now = NOON + 26 * HOUR
+    counting = build.counting()
+    minutes = range(26 * 60)
+    read = [build.prediction(NOON + x * MINUTE, x, fallback=False, error=False) for x in minutes]
+    counting.predictions(build.batch(read), now)
+    counting.labels(build.batch(build.label(now, x, ("no", "yes")[x % 3 == 0]) for x in minutes), now)
+    noise = Noise({name: PsiNoise(30, 9.0, 18.0, 1.0) for name in ("temp", SCORE)}, {"accuracy": Phi(30, 2.0)})
+    baseline = build.baseline(noise={"1d": noise}, window_seconds={"1d": 86400.0})
+    found = list(evaluate(counting, baseline, "flights", build.config(), now))
+    keys = [(item.name, item.labels) for item in found]
+    assert len(set(keys)) == len(keys)
+    for item in found:
+        metric = BY_NAME[item.name]
+        assert len(item.labels) == len(metric.labels)
+        assert isinstance(item, HistogramSample) == (metric.type == "histogram")
+        if isinstance(item, Sample):
+            assert np.isfinite(item.value)
+    own = {name for name in BY_NAME if not name.startswith("ml_exporter") or name == "ml_exporter_join_pending_rows"}
+    unlabelled = {f"ml_baseline_{name}" for name in QUALITY}
+    assert {name for name, _ in keys} == own - unlabelled, "only what a baseline without labels lacks"
+
+
+def test_evaluating_changes_nothing() -> None:
+    counting = fed([NOON], NOON)
+    first = samples(counting, NOON)
+    samples(counting, NOON + 9 * DAY)
+    assert samples(counting, NOON) == first
