@@ -5,8 +5,8 @@ counted on the rest, in three rotations. April to December then run against all 
 and default answers by the hour), with all labels that ever came.
 
 This is done without Prometheus. `for`, sliding windows and the short partners of paging alerts are left out, so it
-counts days on which a limit is exceeded, not notifications. Mean shift and the PSI of the scores share the budget of false
-alarms, so they are counted too, though the pack has no alert on them.
+counts days on which a limit is exceeded, not notifications. Mean shift and the PSI of the scores share the budget of
+false alarms, so they are counted too, though the pack has no alert on them.
 """
 
 import sys

@@ -142,7 +142,7 @@ def play(out: Path, screen: Screen, keep: bool) -> bool:
             alerts = prom.alerts() if prom else []
             screen.show(clock.played(time.time()), vitals, alerts)
             page = next((item for item in webhook.notifications if is_page(item)), None)
-            if page or (prom is None and vitals.accuracy_upper < 0.65):
+            if page or (prom is None and vitals.accuracy_upper < 0.68):
                 screen.page(page.payload if page else None, url)
                 if keep:
                     screen.wait(url)

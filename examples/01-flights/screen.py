@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.panel import Panel
 
-LIMIT = 0.65
+LIMIT = 0.68
 
 
 @dataclass(frozen=True)

@@ -43,10 +43,10 @@ def test_a_bad_configuration_is_refused_and_shows(baseline_text, tmp_path):
     assert texts[:3] == [
         "ml-exporter.yaml.colour: expected a known key, got an unknown one. "
         "Remove it, or use one of: sources, models, state, interval, time.",
-        "ml-exporter.yaml.models.risk.tier: expected one of 1, 2, 3, got 'gold'. "
-        "Write one of these, in quotes if it looks like a number.",
         "ml-exporter.yaml.interval: expected a duration like 90s, 15m or 12h, got 'soon'. "
         "Write a number and a unit, for example 15m.",
+        "ml-exporter.yaml.models.risk.tier: expected one of 1, 2, 3, got 'gold'. "
+        "Write one of these, in quotes if it looks like a number.",
     ]
     assert len(texts) == 5
     assert "Traceback" not in exporter.log()

@@ -352,6 +352,7 @@ class Writer:
         self.stream = b"".join(b"line %d\n" % number for number in range(400))
         self.written = self.rotations = 0
         self.seen = []
+        self.unseen = True
         log.touch()
 
     @property
@@ -364,6 +365,7 @@ class Writer:
 
     def poll(self, _):
         self.seen += self.reader.poll()
+        self.unseen = False
 
     def restart(self, _):
         self.reader.restart()
@@ -374,12 +376,13 @@ class Writer:
 
     def rename(self, _):
         """The last line of the old file is complete, but without its newline; no other file gets that."""
-        if self.reader.position.files[-1].inode != os.stat(self.log).st_ino:
-            self.poll(0)  # a file that comes and goes between two polls is not seen
+        if self.unseen:
+            self.poll(0)  # content that comes and goes between two polls is not seen
         if not self.at_line_end:
             self.append(self.stream.index(b"\n", self.written) - self.written)
             self.written += 1
         self.rotations += 1
+        self.unseen = True
         self.log.rename(f"{self.log}.{self.rotations}")
         self.log.touch()
 
@@ -388,6 +391,7 @@ class Writer:
         if self.at_line_end:
             self.poll(0)
             os.truncate(self.log, 0)
+            self.unseen = True
 
 
 KINDS = ["append", "append", "append", "poll", "poll", "rename", "copytruncate", "restart", "finish"]

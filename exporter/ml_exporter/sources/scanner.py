@@ -14,6 +14,7 @@ Types = Mapping[tuple[str, ...], str]
 
 _READ_BYTES = 1 << 18
 """DuckDB reads a file in pieces of twice this size, which fit the processor's cache; more where a line is longer."""
+_LONGEST_LINE_BYTES = 1 << 24
 _BATCH_ROWS = 1 << 17
 _SETTINGS: Mapping[str, str | bool | int | float | list[str]] = {
     "threads": 1,
@@ -40,6 +41,8 @@ class Scanner:
         A value that is absent, null or does not fit its type is null, and so is every value of a line that is no JSON
         object. `longest` is the length of the longest line.
         """
+        if longest > _LONGEST_LINE_BYTES:
+            return None
         connection = self._open()
         os.pwrite(self._file, lines, 0)
         os.ftruncate(self._file, len(lines))

@@ -95,7 +95,7 @@ def psi_groups(counts: npt.NDArray[np.int64], groups: int = 10, atom_share: floa
 
 
 def score_edges(threshold: float) -> npt.NDArray[np.float64]:
-    """Inner edges (399,) of 400 bins for a probability, spaced in logits within ±16: 0.044 near one half, up to 0.16 far out.
+    """Inner edges (399,) of 400 bins for a probability, by logits within ±16: 0.044 wide near one half, 0.16 far out.
 
     Logits are `16 sinh(2u) / sinh(2)` with u even in ±1, narrow where most scores lie: over each of ten months of
     flights the AUC from even bins was off by up to 4.7e-4, that from these by at most 1.5e-4.

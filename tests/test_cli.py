@@ -1,0 +1,342 @@
+"""The commands as a shell sees them: exit codes, data on stdout, messages on stderr."""
+
+import math
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.serve import service
+from tests.serve.service import Metrics, append, label, lines, model, prediction
+
+from ml_exporter import __version__, cli, generate
+from ml_exporter import baseline as artefact
+from ml_exporter.exposition import count_series
+from ml_exporter.loading import load
+from ml_exporter.once import run as finished
+from ml_exporter.serve import Exporter
+
+START = 1_700_000_000.0
+
+
+@pytest.fixture(scope="module")
+def baseline_text(tmp_path_factory):
+    return service.make_artefact(tmp_path_factory.mktemp("reference"))
+
+
+@pytest.fixture
+def shell(monkeypatch, capsys):
+    """Return a function that runs the command line and returns exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ml-exporter", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as error:
+            code = error.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def path(baseline_text, tmp_path):
+    """Return a configuration of two models with baselines and empty logs."""
+    return service.prepare(tmp_path, baseline_text, "risk", "churn")
+
+
+def write_full_windows(folder):
+    """Write so many labelled predictions that every window can have every gauge; return the time of the last."""
+    times = [START + number / 400 for number in range(6000)]
+    append(folder / "risk.jsonl", lines(map(prediction, range(6000), times)))
+    append(folder / "risk-labels.jsonl", lines(label(number, at + 0.5) for number, at in enumerate(times)))
+    return times[-1]
+
+
+# usage
+
+
+def test_version(shell):
+    assert shell("--version") == (0, f"ml-exporter, version {__version__}\n", "")
+
+
+def test_help_names_every_command(shell):
+    code, out, err = shell("--help")
+    assert (code, err) == (0, "")
+    assert all(f"  {name} " in out for name in cli.cli.commands)
+    assert out.startswith("Usage: ml-exporter ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Usage: ml-exporter"),
+        (["fly"], "No such command 'fly'"),
+        (["check", "--colour"], "No such option"),
+        (["serve", "--web.listen-address", "9846"], "--web.listen-address: expected host:port, got '9846'."),
+        (["serve", "--web.listen-address", ":70000"], "--web.listen-address: expected host:port, got ':70000'."),
+        (["once", "--at", "2013-05-01"], "--at: expected an instant with zone, got '2013-05-01'."),
+        (["once", "--at", "noon"], "--at: expected an instant with zone, got 'noon'."),
+        (["baseline", "--predictions", "x", "--model", "love"], "--model: expected one of risk, churn, got 'love'."),
+        (["baseline", "--predictions", "x"], "--model: expected one of risk, churn, got None."),
+    ],
+)
+def test_bad_usage(shell, path, arguments, message, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    code, out, err = shell(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+@pytest.mark.parametrize("command", ["serve", "once", "check"])
+def test_every_problem_of_a_configuration_at_once(shell, path, command):
+    document = service.config("risk", "churn", colour="red")
+    document["models"]["churn"]["tier"] = "gold"
+    service.write_config(path.parent, document)
+    code, out, err = shell(command, "--config", path)
+    assert (code, out) == (2, "")
+    assert [line.split(":")[0] for line in err.splitlines()] == ["ml-exporter.yaml.colour", "ml-exporter.yaml.models.churn.tier"]
+
+
+def test_no_configuration(shell, tmp_path):
+    missing = tmp_path / "none.yaml"
+    code, out, err = shell("check", "--config", missing)
+    message = f"{missing}: expected a readable file, got No such file or directory. Give the path of the configuration with --config.\n"
+    assert (code, out, err) == (2, "", message)
+
+
+def test_an_address_that_is_taken(shell, path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "127.0.0.1:%d" % taken.getsockname()[1]
+        code, out, err = shell("serve", "--config", path, "--web.listen-address", address)
+    assert (code, out) == (2, "")
+    assert f"web.listen-address {address}: expected an address that can be listened on, got" in err
+
+
+def test_ctrl_c(shell, path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.finished, "run", interrupted)
+    code, out, err = shell("once", "--config", path)
+    assert (code, out, err.strip()) == (130, "", "")
+
+
+def test_a_reader_that_closes_the_pipe(path):
+    write_full_windows(path.parent)
+    command = f'"{sys.executable}" -m ml_exporter once --config "{path}" | head -n 1'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("# HELP ml_")
+    assert "Traceback" not in done.stderr
+
+
+# check
+
+
+def test_check_counts_what_is_served_with_full_windows(shell, path):
+    now = write_full_windows(path.parent) + 3
+    code, out, err = shell("check", "--config", path)
+    exporter = Exporter(path, lambda: now)
+    while not exporter.read(math.inf):
+        pass
+    exporter.publish()
+    found = Metrics(exporter.snapshot.exposition.decode())
+    exporter.close()
+    series = sum(("model", "risk") in labels for _, labels in found.values)
+    assert found("ml_exporter_series", model="risk") == series
+    fingerprint = artefact.load((path.parent / "risk.json").read_text(), "risk.json").fingerprint
+    assert out.splitlines()[0] == f"risk: {series} series (limit 2000), baseline {fingerprint}"
+    assert out.splitlines()[1].startswith(f"churn: {series} series (limit 2000), baseline ")
+    assert (code, "dropped" in err) == (0, False)
+
+
+def test_check_says_when_series_would_be_dropped(shell, path):
+    document = service.config("risk", "churn")
+    for name, limit in (("risk", 100), ("churn", 110)):
+        document["models"][name]["series_limit"] = limit
+    service.write_config(path.parent, document)
+    code, out, err = shell("check", "--config", path)
+    counts = [int(line.split()[1]) for line in out.splitlines()]
+    assert (code, len(counts)) == (1, 2)
+    for name, limit in (("risk", 100), ("churn", 110)):
+        dropped = f"{name}: {counts[0] - limit} series would be dropped. Raise series_limit or configure fewer windows."
+        assert dropped in err.splitlines()
+
+
+def test_a_limit_is_kept_while_serving(path):
+    document = service.config("risk")
+    document["models"]["risk"]["series_limit"] = 150
+    service.write_config(path.parent, document)
+    now = write_full_windows(path.parent) + 3
+    exporter = Exporter(path, lambda: now)
+    exporter.read(math.inf)
+    exporter.publish()
+    found = Metrics(exporter.snapshot.exposition.decode())
+    exporter.close()
+    assert 130 < found("ml_exporter_series", model="risk") <= 150
+    assert found("ml_exporter_series", model="risk") == sum(("model", "risk") in labels for _, labels in found.values)
+    assert found("ml_exporter_series_dropped_total", reason="series_limit") > 0
+    assert found("ml_window_rows", model="risk", window="1d")
+    assert not found.series("ml_feature_psi")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": ["no", "maybe"]}, "models.risk.classes: expected"),
+        ({"decision_threshold": 0.4}, "models.risk.decision_threshold: expected"),
+        ({"latency": {"limit": "333ms"}}, "models.risk.latency.limit: expected"),
+        ({"features": {"object": "features", "numeric": {"temp": None}}}, "models.risk.features: expected"),
+        ({"baseline": "churn.json"}, "models.risk: expected 'churn' as in the baseline, got 'risk'."),
+        ({"baseline": "none.json"}, "none.json: expected a readable file, got No such file or directory."),
+        ({"baseline": "ml-exporter.yaml"}, "ml-exporter.yaml: expected"),
+    ],
+)
+def test_a_baseline_that_does_not_fit_is_refused(shell, path, change, message):
+    document = service.config("risk", "churn")
+    document["models"]["risk"] |= change
+    service.write_config(path.parent, document)
+    code, out, err = shell("check", "--config", path)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+# once
+
+
+def test_once_prints_the_gauges_of_the_end(shell, path):
+    end = write_full_windows(path.parent)
+    code, out, err = shell("once", "--config", path)
+    found = Metrics(out)
+    assert (code, err) == (0, "")
+    assert found("ml_window_end_timestamp_seconds", model="risk", window="1d") == math.floor(end) + 1
+    assert found("ml_window_rows", model="risk", window="1d") == 6000
+    assert found("ml_window_rows", model="churn", window="1d") == 0
+    assert not any(name.endswith(("_total", "_bucket")) for name, _ in found.values)
+    assert not (path.parent / "state").exists()
+
+
+def test_once_at_an_instant(shell, path):
+    write_full_windows(path.parent)
+    code, out, _ = shell("once", "--config", path, "--at", "2023-11-14T23:13:30+01:00")
+    found = Metrics(out)
+    assert code == 0
+    assert found("ml_window_end_timestamp_seconds", model="risk", window="5m") == START + 10
+    assert found("ml_window_rows", model="risk", window="5m") == 5 * 400
+    assert found("ml_window_rows", model="risk", window="1d") == 10 * 400
+
+
+def test_once_says_what_it_lost(shell, path):
+    write_full_windows(path.parent)
+    append(path.parent / "risk.jsonl", b"no json\n[]\n" + lines([prediction(0, 1e11)]) + b'{"timestamp": 17')
+    (path.parent / "churn.jsonl").unlink()
+    code, out, err = shell("once", "--config", path)
+    assert code == 1
+    assert Metrics(out)("ml_window_rows", model="risk", window="1d") == 6000
+    assert err.splitlines()[:3] == [
+        "risk: 1 rows rejected: future",
+        "risk: 2 rows rejected: malformed",
+        "risk: 16 bytes not read: the last line has no newline yet",
+    ]
+    assert err.splitlines()[3].startswith("churn: ")
+    assert "expected a log file that can be read, got No such file or directory" in err.splitlines()[3]
+
+
+# baseline
+
+
+def write_reference(folder):
+    text = lines(map(prediction, range(2000), [START + number for number in range(2000)]))
+    (folder / "reference.jsonl").write_bytes(text)
+    (folder / "known.jsonl").write_bytes(lines(label(number, START + number + 9) for number in range(2000)))
+    names = ("--predictions", "reference.jsonl", "--labels", "known.jsonl")
+    return text, ("baseline", "--config", folder / "ml-exporter.yaml", "--model", "churn", *names)
+
+
+def test_the_same_reference_gives_the_same_bytes(shell, path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    text, command = write_reference(path.parent)
+    code, out, _ = shell(*command)
+    first = (path.parent / "churn.json").read_bytes()
+    assert code == 0
+    assert out == f"{path.parent / 'churn.json'}: baseline {load(path).baselines['churn'].fingerprint} from 2000 rows\n"
+
+    rows = text.splitlines(keepends=True)
+    (path.parent / "reference.jsonl").write_bytes(b"".join(rows[1000:] + rows[:1000]))
+    assert shell(*command, "--out", "new/again.json")[0] == 0
+    assert (path.parent / "new/again.json").read_bytes() == first
+
+
+def test_a_reference_that_cannot_be_used(shell, path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    _, command = write_reference(path.parent)
+    (path.parent / "reference.jsonl").write_text("no json\n")
+    code, out, err = shell(*command)
+    assert (code, out) == (2, "")
+    assert err.startswith("churn: expected reference predictions, got no usable row in reference.jsonl. Name reference logs")
+    (path.parent / "reference.jsonl").unlink()
+    code, out, err = shell(*command)
+    assert (code, out) == (2, "")
+    assert "reference.jsonl: expected a log file that can be read, got No such file or directory." in err
+
+
+def test_a_reference_with_losses(shell, path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    text, command = write_reference(path.parent)
+    (path.parent / "reference.jsonl").write_bytes(b"no json\n" + text[:-1])
+    code, out, err = shell(*command)
+    assert code == 0
+    assert "from 1999 rows" in out
+    assert err.splitlines()[0] == "1 rows rejected: malformed"
+    assert err.splitlines()[1].startswith("reference: ")
+    assert "bytes not read: the last line has no newline yet" in err.splitlines()[1]
+
+
+def test_a_baseline_that_cannot_be_written(shell, path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    _, command = write_reference(path.parent)
+    code, out, err = shell(*command, "--out", path.parent)
+    assert (code, out) == (2, "")
+    assert f"{path.parent}: expected a file that can be written, got Is a directory." in err
+
+
+# generate
+
+
+def test_generate_check_sees_every_difference(shell, tmp_path, monkeypatch):
+    root = Path(__file__).parents[1]
+    for folder in ("rules", "dashboards", "runbooks", "docs"):
+        shutil.copytree(root / folder, tmp_path / folder)
+    monkeypatch.setattr(generate, "pack_dir", lambda: tmp_path)
+    shell("generate")
+    assert shell("generate", "--check") == (0, "", "")
+    changed, gone, extra = (tmp_path / name for name in ("docs/metrics.md", "rules/lib/catalogue.json", "rules/out/old.yaml"))
+    changed.write_text(changed.read_text() + "\n")
+    gone.unlink()
+    extra.touch()
+    code, out, err = shell("generate", "--check")
+    assert (code, out) == (1, "")
+    assert sorted(err.splitlines()) == sorted(f"stale: {item}" for item in (changed, gone, extra))
+    assert not gone.exists()
+    code, out, err = shell("generate")
+    assert (code, err) == (0, "")
+    assert sorted(out.splitlines()) == sorted(f"written: {item}" for item in (changed, gone))
+
+
+def test_generate_elsewhere(shell, path, tmp_path):
+    code, out, _ = shell("generate", "--out", tmp_path / "pack", "--config", path)
+    assert code == 0
+    assert {line.removeprefix(f"written: {tmp_path / 'pack'}/") for line in out.splitlines()} == {
+        "rules/ml-exporter-rules.yaml",
+        "rules/ml-exporter-alerts.yaml",
+        "alertmanager.yaml",
+        *(f"dashboards/{item.name}" for item in (generate.pack_dir() / "dashboards/out").iterdir()),
+    }
+    assert "churn" in (tmp_path / "pack/rules/ml-exporter-rules.yaml").read_text()
+    assert shell("generate", "--out", tmp_path / "pack", "--config", path, "--check") == (0, "", "")
+    code, _, err = shell("generate", "--out", path / "below-a-file")
+    assert code == 2
+    assert "below-a-file" in err
