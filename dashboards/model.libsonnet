@@ -121,10 +121,11 @@ local data(config) = {
     ),
     panel.timeseries(
       'Nulls above the reference, one hour',
-      'Share of nulls of each feature minus its share in the reference. Bad: above a limit; several features at once share an upstream. '
-      + 'A feature may have a higher limit of its own.',
+      'Share of nulls of each feature minus its share in the reference. Bad: above a limit and above the noise floor of the feature; '
+      + 'several features at once share an upstream. A feature may have a higher limit of its own. With a noise floor of 100 % its nulls come in runs, and an hour cannot tell.',
       'percentunit',
       [t(selected('ml:feature_null_excess_ratio', { window: '1h' }), '{{feature}}')]
+      + [t('clamp_max(%s, 1)' % recorded('ml_feature_null_critical_ratio', { window: '1h' }), 'noise floor {{feature}}')]
       + [lowestLimit('feature_null_excess_ratio', '1h', severity) for severity in ['warning', 'critical']]
     ),
     panel.timeseries(

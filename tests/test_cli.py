@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 from tests.serve import service
-from tests.serve.service import Metrics, append, label, lines, model, prediction
+from tests.serve.service import Metrics, append, label, lines, prediction, write_full_windows
 
 from ml_exporter import __version__, cli, generate
 from ml_exporter import baseline as artefact
-from ml_exporter.exposition import count_series
 from ml_exporter.loading import load
-from ml_exporter.once import run as finished
 from ml_exporter.serve import Exporter
 
 START = 1_700_000_000.0
@@ -46,14 +44,6 @@ def shell(monkeypatch, capsys):
 def path(baseline_text, tmp_path):
     """Return a configuration of two models with baselines and empty logs."""
     return service.prepare(tmp_path, baseline_text, "risk", "churn")
-
-
-def write_full_windows(folder):
-    """Write so many labelled predictions that every window can have every gauge; return the time of the last."""
-    times = [START + number / 400 for number in range(6000)]
-    append(folder / "risk.jsonl", lines(map(prediction, range(6000), times)))
-    append(folder / "risk-labels.jsonl", lines(label(number, at + 0.5) for number, at in enumerate(times)))
-    return times[-1]
 
 
 # usage
@@ -98,19 +88,20 @@ def test_every_problem_of_a_configuration_at_once(shell, path, command):
     service.write_config(path.parent, document)
     code, out, err = shell(command, "--config", path)
     assert (code, out) == (2, "")
-    assert [line.split(":")[0] for line in err.splitlines()] == ["ml-exporter.yaml.colour", "ml-exporter.yaml.models.churn.tier"]
+    places = [line.split(":")[0] for line in err.splitlines()]
+    assert places == ["ml-exporter.yaml.colour", "ml-exporter.yaml.models.churn.tier"]
 
 
 def test_no_configuration(shell, tmp_path):
     missing = tmp_path / "none.yaml"
     code, out, err = shell("check", "--config", missing)
-    message = f"{missing}: expected a readable file, got No such file or directory. Give the path of the configuration with --config.\n"
-    assert (code, out, err) == (2, "", message)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"{missing}: expected a readable file, got No such file or directory. Give the path of")
 
 
 def test_an_address_that_is_taken(shell, path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = "127.0.0.1:%d" % taken.getsockname()[1]
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
         code, out, err = shell("serve", "--config", path, "--web.listen-address", address)
     assert (code, out) == (2, "")
     assert f"web.listen-address {address}: expected an address that can be listened on, got" in err
@@ -126,7 +117,7 @@ def test_ctrl_c(shell, path, monkeypatch):
 
 
 def test_a_reader_that_closes_the_pipe(path):
-    write_full_windows(path.parent)
+    write_full_windows(path.parent, START)
     command = f'"{sys.executable}" -m ml_exporter once --config "{path}" | head -n 1'
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stdout.startswith("# HELP ml_")
@@ -137,7 +128,7 @@ def test_a_reader_that_closes_the_pipe(path):
 
 
 def test_check_counts_what_is_served_with_full_windows(shell, path):
-    now = write_full_windows(path.parent) + 3
+    now = write_full_windows(path.parent, START) + 3
     code, out, err = shell("check", "--config", path)
     exporter = Exporter(path, lambda: now)
     while not exporter.read(math.inf):
@@ -170,7 +161,7 @@ def test_a_limit_is_kept_while_serving(path):
     document = service.config("risk")
     document["models"]["risk"]["series_limit"] = 150
     service.write_config(path.parent, document)
-    now = write_full_windows(path.parent) + 3
+    now = write_full_windows(path.parent, START) + 3
     exporter = Exporter(path, lambda: now)
     exporter.read(math.inf)
     exporter.publish()
@@ -208,7 +199,7 @@ def test_a_baseline_that_does_not_fit_is_refused(shell, path, change, message):
 
 
 def test_once_prints_the_gauges_of_the_end(shell, path):
-    end = write_full_windows(path.parent)
+    end = write_full_windows(path.parent, START)
     code, out, err = shell("once", "--config", path)
     found = Metrics(out)
     assert (code, err) == (0, "")
@@ -220,7 +211,7 @@ def test_once_prints_the_gauges_of_the_end(shell, path):
 
 
 def test_once_at_an_instant(shell, path):
-    write_full_windows(path.parent)
+    write_full_windows(path.parent, START)
     code, out, _ = shell("once", "--config", path, "--at", "2023-11-14T23:13:30+01:00")
     found = Metrics(out)
     assert code == 0
@@ -230,8 +221,8 @@ def test_once_at_an_instant(shell, path):
 
 
 def test_once_says_what_it_lost(shell, path):
-    write_full_windows(path.parent)
-    append(path.parent / "risk.jsonl", b"no json\n[]\n" + lines([prediction(0, 1e11)]) + b'{"timestamp": 17')
+    write_full_windows(path.parent, START)
+    append(path.parent / "risk.jsonl", b"no json\n[]\n" + lines([prediction(0, 9e10)]) + b'{"timestamp": 17')
     (path.parent / "churn.jsonl").unlink()
     code, out, err = shell("once", "--config", path)
     assert code == 1
@@ -276,7 +267,7 @@ def test_a_reference_that_cannot_be_used(shell, path, monkeypatch):
     (path.parent / "reference.jsonl").write_text("no json\n")
     code, out, err = shell(*command)
     assert (code, out) == (2, "")
-    assert err.startswith("churn: expected reference predictions, got no usable row in reference.jsonl. Name reference logs")
+    assert err.startswith("churn: expected reference predictions, got no usable row in reference.jsonl. Name ")
     (path.parent / "reference.jsonl").unlink()
     code, out, err = shell(*command)
     assert (code, out) == (2, "")
@@ -300,7 +291,7 @@ def test_a_baseline_that_cannot_be_written(shell, path, monkeypatch):
     _, command = write_reference(path.parent)
     code, out, err = shell(*command, "--out", path.parent)
     assert (code, out) == (2, "")
-    assert f"{path.parent}: expected a file that can be written, got Is a directory." in err
+    assert f"{path.parent}: expected a path that can be written, got Is a directory." in err
 
 
 # generate
@@ -311,19 +302,20 @@ def test_generate_check_sees_every_difference(shell, tmp_path, monkeypatch):
     for folder in ("rules", "dashboards", "runbooks", "docs"):
         shutil.copytree(root / folder, tmp_path / folder)
     monkeypatch.setattr(generate, "pack_dir", lambda: tmp_path)
-    shell("generate")
-    assert shell("generate", "--check") == (0, "", "")
-    changed, gone, extra = (tmp_path / name for name in ("docs/metrics.md", "rules/lib/catalogue.json", "rules/out/old.yaml"))
+    names = ("docs/metrics.md", "rules/lib/catalogue.json", "rules/out/old.yaml")
+    changed, gone, extra = (tmp_path / name for name in names)
     changed.write_text(changed.read_text() + "\n")
     gone.unlink()
     extra.touch()
     code, out, err = shell("generate", "--check")
     assert (code, out) == (1, "")
-    assert sorted(err.splitlines()) == sorted(f"stale: {item}" for item in (changed, gone, extra))
+    assert {f"stale: {item}" for item in (changed, gone, extra)} <= set(err.splitlines())
     assert not gone.exists()
     code, out, err = shell("generate")
     assert (code, err) == (0, "")
-    assert sorted(out.splitlines()) == sorted(f"written: {item}" for item in (changed, gone))
+    assert {f"written: {item}" for item in (changed, gone)} <= set(out.splitlines())
+    extra.unlink()
+    assert shell("generate", "--check") == (0, "", "")
 
 
 def test_generate_elsewhere(shell, path, tmp_path):
@@ -339,4 +331,4 @@ def test_generate_elsewhere(shell, path, tmp_path):
     assert shell("generate", "--out", tmp_path / "pack", "--config", path, "--check") == (0, "", "")
     code, _, err = shell("generate", "--out", path / "below-a-file")
     assert code == 2
-    assert "below-a-file" in err
+    assert f"{path / 'below-a-file'}: expected a path that can be written, got Not a directory." in err

@@ -1,6 +1,7 @@
 """The main job on real data: a silent failure of April 2013 travels from log line to page in about three minutes.
 
-Everything runs on loopback: a writer that compresses time, the exporter, Prometheus, Alertmanager, and a webhook that plays the pager.
+Everything runs on loopback: a writer that compresses time, the exporter, Prometheus, Alertmanager, and a webhook that
+plays the pager.
 """
 
 from __future__ import annotations
@@ -22,10 +23,21 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(ROOT / "tests/harness")]
 
-from flights import REFERENCE_FROM, SERVING_FROM, prepared_table  # noqa: E402
-from screen import Screen, Vitals  # noqa: E402
-from servers import Notification, ServerError, WebhookReceiver, alertmanager, fetch, prometheus, serving, tools  # noqa: E402
-from write_logs import Compression, between, label_log, microseconds, prediction_log, write_live, write_log  # noqa: E402
+from flights import REFERENCE_FROM, SERVING_FROM, prepared_table
+from screen import Screen, Vitals
+from servers import (
+    Notification,
+    Prometheus,
+    ServerError,
+    WebhookReceiver,
+    alertmanager,
+    fetch,
+    prometheus,
+    serving,
+    tools,
+    until,
+)
+from write_logs import Compression, between, label_log, microseconds, prediction_log, write_live, write_log
 
 FACTOR = 600
 LIVE_FROM = pd.Timestamp("2013-04-22 14:00", tz="UTC")
@@ -48,7 +60,10 @@ class Clock:
 
     def played(self, wall: float) -> datetime:
         """The instant of 2013 that is played at a Unix time."""
-        return SERVING_FROM.to_pydatetime() + (datetime.fromtimestamp(wall, UTC) - datetime.fromtimestamp(self.start, UTC)) * FACTOR
+        return (
+            SERVING_FROM.to_pydatetime()
+            + (datetime.fromtimestamp(wall, UTC) - datetime.fromtimestamp(self.start, UTC)) * FACTOR
+        )
 
 
 def compressed_config(out: Path) -> Path:
@@ -56,7 +71,13 @@ def compressed_config(out: Path) -> Path:
     config = yaml.safe_load((HERE / "ml-exporter.yaml").read_text(encoding="utf-8"))
     hour = 3600 / FACTOR
     config["interval"] = "1s"
-    config["time"] = {"pane": "1s", "hour": f"{hour:g}s", "day": f"{24 * hour:g}s", "stale_after": f"{3 * hour:g}s", "future_tolerance": "2s"}
+    config["time"] = {
+        "pane": "1s",
+        "hour": f"{hour:g}s",
+        "day": f"{24 * hour:g}s",
+        "stale_after": f"{3 * hour:g}s",
+        "future_tolerance": "2s",
+    }
     for source in config["sources"].values():
         source |= {"settle": f"{60_000 / FACTOR:g}ms", "idle_after": f"{300_000 / FACTOR:g}ms"}
     path = out / "ml-exporter.yaml"
@@ -87,7 +108,10 @@ def start_writer(out: Path, table: pd.DataFrame) -> Clock:
     start = time.time() + PREPARE_SECONDS - (LIVE_FROM - SERVING_FROM).total_seconds() / FACTOR
     served = between(table, SERVING_FROM, SERVING_TO)
     clock = Compression(microseconds(SERVING_FROM), round(start * 1e6), FACTOR)
-    logs = {out / "logs/predictions.jsonl": prediction_log(served, clock), out / "logs/labels.jsonl": label_log(served, clock)}
+    logs = {
+        out / "logs/predictions.jsonl": prediction_log(served, clock),
+        out / "logs/labels.jsonl": label_log(served, clock),
+    }
     threading.Thread(target=write_live, args=(logs,), name="writer", daemon=True).start()
     return Clock(start)
 
@@ -109,10 +133,18 @@ def generate_pack(out: Path, config: Path, exporter_url: str, webhook_url: str) 
 
 def start_exporter(stack: ExitStack, out: Path, config: Path) -> str:
     """Starts the exporter and returns its URL once it has caught up."""
+
     def command(port: int) -> list[str]:
         return [*COMMAND, "serve", "--config", str(config), "--web.listen-address", f"127.0.0.1:{port}"]
 
     return stack.enter_context(serving("exporter", command, out)).url
+
+
+def limit() -> float:
+    """The threshold below which the accuracy of this model pages."""
+    rows = yaml.safe_load((HERE / "thresholds.yaml").read_text(encoding="utf-8"))
+    found = next(row for row in rows if (row["signal"], row["severity"]) == ("accuracy", "critical"))
+    return float(found["overrides"][0]["value"])
 
 
 def is_page(notification: Notification) -> bool:
@@ -139,19 +171,23 @@ def play(out: Path, screen: Screen, keep: bool) -> bool:
         deadline = clock.wall(LIVE_FROM) + PATIENCE_SECONDS
         while time.time() < deadline:
             vitals = Vitals.parse(fetch(f"{url}/metrics").decode())
-            alerts = prom.alerts() if prom else []
+            alerts = prom.alerts() if prom and prom.query('up{job="ml-exporter"} == 1') else []
             screen.show(clock.played(time.time()), vitals, alerts)
             page = next((item for item in webhook.notifications if is_page(item)), None)
-            if page or (prom is None and vitals.accuracy_upper < 0.68):
-                screen.page(page.payload if page else None, url)
-                if keep:
-                    screen.wait(url)
-                return True
-            time.sleep(1.0)
+            if page:
+                screen.page(page.payload)
+            elif prom is None and vitals.accuracy_upper < limit():
+                screen.alone(limit(), url)
+            else:
+                time.sleep(1.0)
+                continue
+            if keep:
+                screen.wait(url)
+            return True
     return False
 
 
-def start_servers(stack: ExitStack, out: Path, pack: Path, url: str, screen: Screen):
+def start_servers(stack: ExitStack, out: Path, pack: Path, url: str, screen: Screen) -> Prometheus | None:
     """Starts Alertmanager and Prometheus with the generated files; None when their packages are missing."""
     screen.step("Prometheus and Alertmanager with the generated rules")
     try:
@@ -162,10 +198,14 @@ def start_servers(stack: ExitStack, out: Path, pack: Path, url: str, screen: Scr
     manager = stack.enter_context(alertmanager(binaries, (pack / "alertmanager.yaml").read_text(encoding="utf-8"), out))
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [manager.server.url.removeprefix("http://")]}]}]},
+        "alerting": {
+            "alertmanagers": [{"static_configs": [{"targets": [manager.server.url.removeprefix("http://")]}]}]
+        },
         "scrape_configs": [{"job_name": "ml-exporter", "static_configs": [{"targets": [url.removeprefix("http://")]}]}],
     }
     prom = stack.enter_context(prometheus(binaries, config, out, sorted((pack / "rules").glob("*.yaml"))))
+    warming = 'ALERTS{alertname=~"MLExporterAbsent|MLModelMissing"}'
+    until(lambda: prom.query("ml:model:owner") and not prom.query(warming), 30, "Prometheus to see the exporter")
     screen.done(f"Prometheus at {prom.server.url}, Alertmanager at {manager.server.url}")
     return prom
 

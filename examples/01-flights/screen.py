@@ -12,8 +12,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.panel import Panel
 
-LIMIT = 0.68
-
 
 @dataclass(frozen=True)
 class Vitals:
@@ -34,12 +32,18 @@ class Vitals:
             for sample in family.samples:
                 if sample.labels.get("window") == "1d":
                     found[sample.name, sample.labels.get("class", "")] = sample.value
+
         def one(name: str, of: str = "") -> float:
             return found.get((name, of), math.nan)
+
         return cls(
-            one("ml_prediction_class_ratio", "late"), one("ml_accuracy"), one("ml_accuracy_lower"), one("ml_accuracy_upper"),
-            one("ml_label_coverage_ratio"), one("ml_window_rows"),
-        )  # fmt: skip
+            one("ml_prediction_class_ratio", "late"),
+            one("ml_accuracy"),
+            one("ml_accuracy_lower"),
+            one("ml_accuracy_upper"),
+            one("ml_label_coverage_ratio"),
+            one("ml_window_rows"),
+        )
 
 
 def percent(value: float) -> str:
@@ -73,9 +77,13 @@ class Screen:
         hour = played.replace(minute=0, second=0, microsecond=0)
         if hour != self._hour:
             if self._hour is None:
-                self._console.print("\n[dim]played hour    flights   says late   right (95 % interval)      labels known[/dim]")
+                self._console.print(
+                    "\n[dim]played hour    flights   says late   right (95 % interval)      labels known[/dim]"
+                )
             self._hour = hour
-            interval = f"{percent(vitals.accuracy)} ({percent(vitals.accuracy_lower)} to {percent(vitals.accuracy_upper)})"
+            interval = (
+                f"{percent(vitals.accuracy)} ({percent(vitals.accuracy_lower)} to {percent(vitals.accuracy_upper)})"
+            )
             late = percent(vitals.predicted_late)
             known = percent(vitals.coverage)
             self._console.print(f"{hour:%d %b %H:%M}   {vitals.rows:7.0f}   {late:>9}   {interval:<24}   {known}")
@@ -89,17 +97,30 @@ class Screen:
                 colour = "red" if alert["state"] == "firing" else "yellow"
                 self._console.print(f"  [{colour}]{alert['state']:>8}[/{colour}]  {key[0]} ({key[1]})")
 
-    def page(self, payload: dict[str, Any] | None, url: str) -> None:
+    def page(self, payload: dict[str, Any]) -> None:
         """The page, as the person on call gets it."""
-        if payload is None:
-            self._console.print(f"\nThe whole interval of the accuracy lies below {percent(LIMIT)}. With Prometheus this would page. {url}")
-            return
         alert = next(item for item in payload["alerts"] if item["labels"].get("severity") == "critical")
         labels, notes = alert["labels"], alert["annotations"]
-        lines = [f"[bold]{labels['alertname']}[/bold]  model {labels.get('model')}  team {labels.get('team')}  tier {labels.get('tier')}"]
-        lines += ["", notes["summary"], notes["description"], "", f"Runbook:   {notes['runbook_url']}", f"Dashboard: {notes['dashboard_url']}"]
+        owner = f"model {labels.get('model')}  team {labels.get('team')}  tier {labels.get('tier')}"
+        text = "\n".join(
+            [
+                f"[bold]{labels['alertname']}[/bold]  {owner}",
+                "",
+                notes["summary"],
+                notes["description"],
+                "",
+                f"Runbook:   {notes['runbook_url']}",
+                f"Dashboard: {notes['dashboard_url']}",
+            ]
+        )
         title = f"page delivered to the webhook after {time.monotonic() - self._begun:.0f} s"
-        self._console.print(Panel("\n".join(lines), title=title, border_style="red"))
+        self._console.print(Panel(text, title=title, border_style="red"))
+
+    def alone(self, limit: float, url: str) -> None:
+        """Says what would have paged, had there been a Prometheus."""
+        self._console.print(
+            f"\nThe whole interval of the accuracy lies below {percent(limit)}. With Prometheus this would page: {url}"
+        )
 
     def wait(self, url: str) -> None:
         """Keeps everything up until Ctrl-C."""
@@ -109,5 +130,7 @@ class Screen:
 
     def failed(self) -> int:
         """Says that no page came."""
-        self._console.print("[red]No page was delivered in time. The logs of all servers are in the folder `out`.[/red]")
+        self._console.print(
+            "[red]No page was delivered in time. The logs of all servers are in the folder `out`.[/red]"
+        )
         return 1

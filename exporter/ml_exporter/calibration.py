@@ -15,7 +15,7 @@ from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.bins import feature_edges, latency_edges, psi_groups, score_edges
 from ml_exporter.statistics.dispersion import fit_dispersion, phi
-from ml_exporter.vitals import drift, prediction, quality
+from ml_exporter.vitals import data, drift, prediction, quality
 from ml_exporter.vitals.windows import Estimate
 
 MAX_CATEGORIES = 200
@@ -75,7 +75,10 @@ def calibrate(name: str, model: Model, time: Time, reference: Reference) -> Base
     lengths = {window: window_seconds(window, time) for window in _window_names(model)}
     bounds = (reference.start_us, reference.end_us, reference.maturity_seconds, float(time.hour), float(time.day))
     draft = Baseline(name, layout, total, groups, {}, *bounds, {}, {})
-    noise = {window: _noise(draft, list(_windows_of(reference, seconds)), total) for window, seconds in lengths.items()}
+    shown = {
+        window: seconds for window, seconds in lengths.items() if seconds >= time.hour
+    }  # the reference holds hours
+    noise = {window: _noise(draft, list(_windows_of(reference, seconds)), total) for window, seconds in shown.items()}
     learned = {window: item for window, item in noise.items() if item.psi or item.phi}
     summary = _summary(layout, total, reference)
     warnings = tuple(_warnings(draft, learned, lengths, total))
@@ -155,6 +158,7 @@ def _estimates(layout: Layout, vector: Vector) -> Iterator[tuple[str, Estimate |
     for item in layout.features:
         if isinstance(item, NumericBins):
             yield f"mean:{item.name}", drift.standardised(layout, vector, item)
+    yield from data.estimates(layout, vector)
     yield from prediction.estimates(layout, vector)
     yield from quality.estimates(layout, vector)
 

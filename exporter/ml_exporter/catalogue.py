@@ -2,8 +2,8 @@
 
 The exporter renders from it, the docs are generated from it, and the rules import it.
 
-Names follow Prometheus: base units, `_ratio` from 0 to 1, `_total` for counters. `window` is the name of a window such as
-`1d`, `baseline` the name of what is compared with (`reference`).
+Names follow Prometheus: base units, `_ratio` from 0 to 1, `_total` for counters. `window` is the name of a window
+such as `1d`, `baseline` the name of what is compared with (`reference`).
 """
 
 from collections.abc import Mapping
@@ -91,7 +91,7 @@ METRICS: tuple[Metric, ...] = (
         "ml_model_version_info",
         "gauge",
         "",
-        "1 for every version seen in the longest feature window.",
+        "1 for every version that served within the last day of event time.",
         ("model", "version"),
     ),
     Metric(
@@ -130,6 +130,14 @@ METRICS: tuple[Metric, ...] = (
         _MWF,
     ),
     Metric("ml_feature_baseline_null_ratio", "gauge", "ratio", "ml_feature_null_ratio of the reference.", _MBF),
+    Metric(
+        "ml_feature_null_critical_ratio",
+        "gauge",
+        "ratio",
+        "Excess of the null ratio over the baseline's that a window of this size exceeds with probability alpha "
+        "without any change.",
+        _MWBF,
+    ),
     Metric("ml_feature_baseline_invalid_ratio", "gauge", "ratio", "ml_feature_invalid_ratio of the reference.", _MBF),
     Metric(
         "ml_feature_baseline_out_of_range_ratio",

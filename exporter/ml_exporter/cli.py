@@ -7,6 +7,8 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +21,7 @@ from ml_exporter import check as checking
 from ml_exporter import make_baseline as making
 from ml_exporter import once as finished
 from ml_exporter import serve as serving
-from ml_exporter.errors import BaselineError, ExporterError, Problem
+from ml_exporter.errors import ExporterError, Problem, ProblemsError
 from ml_exporter.exposition import Renderer
 from ml_exporter.loading import load, read_config
 
@@ -97,6 +99,16 @@ def once(path: Path, at: str | None) -> None:
         sys.exit(1)
 
 
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Says what hinders the writing of a file."""
+    try:
+        yield
+    except OSError as error:
+        problem = Problem(str(target), "a path that can be written", str(error.strerror), "Give another --out")
+        raise ProblemsError([problem]) from error
+
+
 def _warn_unread(where: str, size: int) -> None:
     """Says that a log ends inside a line, which a service may still be writing."""
     if size:
@@ -159,13 +171,9 @@ def baseline(
         )
     made = making.make(config, name, making.ReferenceLogs(predictions, labels), Path.cwd())
     target = out or path.parent / config.models[name].baseline
-    try:
+    with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(artefact.dump(made.baseline), encoding="utf-8")
-    except OSError as error:
-        raise BaselineError(
-            [Problem(str(target), "a file that can be written", str(error.strerror), "Give another --out")]
-        ) from error
     click.echo(f"{target}: baseline {made.baseline.fingerprint} from {made.baseline.summary['rows']} rows")
     for reason, count in sorted(made.rejected.items()):
         click.echo(f"{count} rows rejected: {reason}", err=True)
@@ -198,7 +206,8 @@ def generate_command(
         models = generate.expected_models(read_config(path)) if path else ()
         chosen = replace(chosen, expected_models=models, divide_durations=factor)
         folder, files = out, generate.render(pack, chosen)
-    names = generate.check(folder, files) if only_check else generate.write(folder, files)
+    with _writing(folder):
+        names = generate.check(folder, files) if only_check else generate.write(folder, files)
     for name in names:
         click.echo(f"{'stale' if only_check else 'written'}: {folder / name}", err=only_check)
     if only_check and names:

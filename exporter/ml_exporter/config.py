@@ -1,39 +1,21 @@
 """The configuration: YAML text in, frozen values out, every problem at once.
 
-Field docs below are the source of the generated reference `docs/config.md`. Durations are written `90s`, `15m`, `12h`,
-`1d`; sizes `64KiB`, `1MiB`. An unknown key is an error.
+The field docs below are the source of the generated reference `docs/config.md`.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Literal
 
 import msgspec
-import yaml
 
 from ml_exporter.errors import ConfigError, Problem, shown
 from ml_exporter.records import FEATURE_PREFIX, Field, Kind
+from ml_exporter.strict import Duration, Section, Size, read
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z_][a-zA-Z0-9_\-]{0,63}$")]
 WINDOW_UNITS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
 _WINDOW = re.compile(r"^([1-9]\d*)([mhd])$", re.ASCII)
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$", re.ASCII)
-_SECONDS = {"ms": Fraction(1, 1000), "s": Fraction(1), "m": Fraction(60), "h": Fraction(3600), "d": Fraction(86400)}
-_SIZE = re.compile(r"^(\d+)(B|KiB|MiB|GiB)$", re.ASCII)
-_BYTES = {"B": Fraction(1), "KiB": Fraction(1 << 10), "MiB": Fraction(1 << 20), "GiB": Fraction(1 << 30)}
-
-
-class Duration(float):
-    """Seconds."""
-
-
-class Size(int):
-    """Bytes."""
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A mapping of the configuration file."""
 
 
 class Time(Section, frozen=True):
@@ -230,119 +212,13 @@ def window_seconds(name: str, time: Time) -> float:
     return count * (float(time.day) if unit == "d" else float(time.hour) * WINDOW_UNITS[unit])
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is written twice, where YAML would keep the last one and say nothing."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
-            if name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} twice", key.start_mark)
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
 def parse(text: str, where: str = "config") -> Config:
     """The configuration in a YAML text. Raises ConfigError with every problem found."""
-    try:
-        document = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
-    except yaml.YAMLError as error:
-        raise ConfigError([_syntax_problem(error, where)]) from error
-    problems: list[Problem] = []
-    config = _convert(Config, document, where, problems)
-    if not problems:
-        problems.extend(_contradictions(config, where))
+    config = read(Config, text, where)
+    problems = tuple(_contradictions(config, where))
     if problems:
         raise ConfigError(problems)
-    return config  # type: ignore[no-any-return]
-
-
-def _syntax_problem(error: yaml.YAMLError, where: str) -> Problem:
-    got = " ".join(str(error).split())
-    if isinstance(error, yaml.reader.ReaderError):
-        got = f"the character U+{error.character:04X}"
-    elif isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        where, got = f"{where} line {error.problem_mark.line + 1}", str(error.problem)
-    return Problem(where, "a YAML document", got, "Mend the syntax")
-
-
-def _convert(kind: Any, value: Any, path: str, problems: list[Problem]) -> Any:
-    """`value` as a `kind`; what does not fit is appended to `problems` and gives None."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Annotated and arguments[0] in (Duration, Size):
-        kind = arguments[0]
-    if type(None) in arguments and origin is not dict:
-        if value is None:
-            return None
-        kind = next(item for item in arguments if item is not type(None))
-        origin, arguments = get_origin(kind), get_args(kind)
-    if kind in (Duration, Size):
-        return _quantity(kind, value, path, problems)
-    if origin is dict:
-        return _mapping(arguments, value, path, problems)
-    if isinstance(kind, type) and issubclass(kind, Section):
-        return _section(kind, value, path, problems)
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        problems.append(_leaf_problem(kind, value, path, error))
-        return None
-
-
-def _section(kind: type[Section], value: Any, path: str, problems: list[Problem]) -> Any:
-    if not isinstance(value, dict):
-        problems.append(Problem(path, "a mapping", shown(value), f"Write the keys of {kind.__name__.lower()}"))
-        return None
-    fields = {item.name: item for item in msgspec.structs.fields(kind)}
-    before = len(problems)
-    for key in value:
-        if key not in fields:
-            known = ", ".join(fields)
-            problems.append(
-                Problem(f"{path}.{key}", "a known key", "an unknown one", f"Remove it, or use one of: {known}")
-            )
-    given = {
-        key: _convert(fields[key].type, item, f"{path}.{key}", problems) for key, item in value.items() if key in fields
-    }
-    for name, item in fields.items():
-        if item.required and name not in value:
-            problems.append(Problem(f"{path}.{name}", "a value", "nothing", "Add the key"))
-    return kind(**given) if len(problems) == before else None
-
-
-def _mapping(arguments: tuple[Any, ...], value: Any, path: str, problems: list[Problem]) -> Any:
-    if not isinstance(value, dict):
-        problems.append(Problem(path, "a mapping of names", shown(value), "Write `name: ...` below it"))
-        return None
-    result = {}
-    for key, item in value.items():
-        spelled = _convert(arguments[0], key, f"{path}.{key}", problems)
-        result[spelled] = _convert(arguments[1], item, f"{path}.{key}", problems)
-    return result
-
-
-def _quantity(kind: type, value: Any, path: str, problems: list[Problem]) -> Any:
-    pattern, units = (_DURATION, _SECONDS) if kind is Duration else (_SIZE, _BYTES)
-    found = pattern.match(value) if isinstance(value, str) else None
-    if found:
-        return kind(Fraction(found[1]) * units[found[2]])
-    what, example = (
-        ("a duration like 90s, 15m or 12h", "15m") if kind is Duration else ("a size like 64KiB or 1MiB", "1MiB")
-    )
-    problems.append(Problem(path, what, shown(value), f"Write a number and a unit, for example {example}"))
-    return None
-
-
-def _leaf_problem(kind: Any, value: Any, path: str, error: msgspec.ValidationError) -> Problem:
-    base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-    if get_origin(base) is Literal:
-        allowed = ", ".join(str(item) for item in get_args(base))
-        return Problem(
-            path, f"one of {allowed}", shown(value), "Write one of these, in quotes if it looks like a number"
-        )
-    expected = str(error).split(" - at ")[0].removeprefix("Expected ").split(", got ")[0].replace("`", "")
-    return Problem(path, expected, shown(value), "Put it in quotes" if expected == "str" else "Change the value")
+    return config
 
 
 def _contradictions(config: Config, where: str) -> Iterator[Problem]:

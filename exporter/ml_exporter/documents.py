@@ -46,7 +46,8 @@ def command_line_page(command: click.Group) -> str:
 
 
 def _help(command: click.Group, name: str) -> str:
-    context = click.Context(command, info_name="ml-exporter", max_content_width=100, terminal_width=100)
+    settings = command.context_settings
+    context = click.Context(command, info_name="ml-exporter", max_content_width=100, terminal_width=100, **settings)
     return command.commands[name].get_help(click.Context(command.commands[name], info_name=name, parent=context))
 
 

@@ -190,9 +190,8 @@ def read_all(settings: Source, files: Sequence[str], fields: tuple[Field, ...], 
     batches: list[Batch] = []
     unread = 0
     for path in files:
-        position = Position()
         with Tail(_located(settings, path, directory), fields) as tail:
-            for batch, position in tail.batches(position, Event(), 0.0):
-                batches.append(batch)
-            unread += tail.lag(position, 0.0).bytes
+            found = list(tail.batches(Position(), Event(), 0.0))
+            unread += tail.lag(found[-1][1] if found else Position(), 0.0).bytes
+        batches += [batch for batch, _ in found]
     return FinishedLogs(tuple(batches), unread)

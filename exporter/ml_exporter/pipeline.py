@@ -22,11 +22,14 @@ from ml_exporter.records import LABEL_STATUSES, VIOLATION_KINDS, Batch
 from ml_exporter.statistics.dispersion import alpha_from_budget, state
 from ml_exporter.vectorise import UNKNOWN_CLASS, Scored, Vectoriser, group_rows, make_vectoriser
 from ml_exporter.vitals import ALWAYS, VITALS
-from ml_exporter.vitals.windows import REFERENCE, Window, Windows
+from ml_exporter.vitals.windows import REFERENCE, Window, Windows, alpha_of
 
 MAX_VERSIONS = 20
 OTHER = "__other__"
 NO_VERSION = ""
+NULL_RATIO = "feature_null_ratio"
+NULL_RATIO_WINDOW = "1h"
+"""The window that the alert on nulls reads: a broken pipeline must not wait for a day."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,10 @@ class Timing:
 
     @classmethod
     def of(cls, model: Model, time: Time, source: Source, maturity_seconds: float) -> "Timing":
-        """The times of one model. Panes are kept as long as any window, or a late label, can reach."""
+        """The times of one model.
+
+        Panes are kept as long as any window can reach, and a label joins only while its prediction's pane is kept.
+        """
         longest = max(
             window_seconds(name, time)
             for name in (*model.windows.head, *model.windows.features, *model.windows.quality)
@@ -53,7 +59,7 @@ class Timing:
         labels = model.labels
         seconds = (source.settle, source.idle_after, time.stale_after, time.future_tolerance, maturity_seconds)
         kept = longest + maturity_seconds + 2 * time.day
-        waits = (labels.grace, labels.expire_after) if labels else (0.0, 0.0)
+        waits = (labels.grace, min(labels.expire_after, kept - time.day)) if labels else (0.0, 0.0)
         grid = Grid(micros(time.pane), micros(time.hour))
         return cls(grid, *(micros(item) for item in (*seconds, kept, *waits)))
 
@@ -196,22 +202,33 @@ def _windows(counting: Counting, names: Iterable[str], time: Time, end_us: int) 
 
 
 def alerting_series(model: Model) -> Mapping[str, int]:
-    """How many series of each signal a day's window may raise a false alarm with."""
+    """How many series of each signal a window may raise a false alarm with."""
     numeric = len(model.features.numeric)
     features = numeric + len(model.features.categorical)
-    return {"feature_psi": features, "feature_mean_shift": numeric, "prediction_psi": 1, "prediction_class_shift": 1}
+    drift = {"feature_psi": features, "feature_mean_shift": numeric, "prediction_psi": 1, "prediction_class_shift": 1}
+    return drift | {NULL_RATIO: features}
 
 
-def alerting_windows(model: Model, time: Time) -> Iterable[str]:
-    """The feature windows that drift alerts read: multiples of a day, so that the time of day cannot drift."""
+def alerting_windows(model: Model, time: Time, signal: str) -> tuple[str, ...]:
+    """The feature windows that alerts on a signal read.
+
+    Nulls are read by the hour. Drift is read over multiples of a day, so that the time of day cannot drift.
+    """
+    if signal == NULL_RATIO:
+        return tuple(name for name in model.windows.features if name == NULL_RATIO_WINDOW)
     return tuple(name for name in model.windows.features if window_seconds(name, time) % time.day == 0)
 
 
 def alpha(model: Model, time: Time) -> float:
-    """The share of the false-alarm budget that one series and window gets."""
-    series = sum(alerting_series(model).values())
-    by_window = {window_seconds(name, time): series for name in alerting_windows(model, time)}
-    return alpha_from_budget(model.false_alarms_per_month, by_window, 30 * time.day)
+    """The share of the false-alarm budget that one series and window of a day or more gets.
+
+    All tests of a day over one shorter window count as one daily test, and share its alpha (`vitals.windows.alpha_of`).
+    """
+    by_length: Counter[float] = Counter()
+    for signal, series in alerting_series(model).items():
+        for name in alerting_windows(model, time, signal):
+            by_length[max(window_seconds(name, time), time.day)] += series
+    return alpha_from_budget(model.false_alarms_per_month, by_length, 30 * time.day)
 
 
 def evaluate(
@@ -234,7 +251,7 @@ def _identity(counting: Counting, baseline: Baseline, name: str, config: Config,
     for version, seen_us in sorted(counting.versions_us.items()):
         if seen_us >= counting.panes.newest_us - day:
             yield Sample("ml_model_version_info", (name, version), 1.0)
-    for window in alerting_windows(model, config.time):
+    for window in alerting_windows(model, config.time, "feature_psi"):
         learned = [item.windows for item in baseline.noise_of(window).psi.values()]
         found = state(min(learned, default=0))
         yield Sample("ml_baseline_info", (name, REFERENCE, baseline.fingerprint, found), 1.0)
@@ -242,9 +259,10 @@ def _identity(counting: Counting, baseline: Baseline, name: str, config: Config,
     else:
         yield Sample("ml_baseline_info", (name, REFERENCE, baseline.fingerprint, state(0)), 1.0)
     yield Sample("ml_baseline_created_timestamp_seconds", (name, REFERENCE), baseline.end_us / 1e6)
-    for window in alerting_windows(model, config.time):
-        for signal in alerting_series(model):
-            yield Sample("ml_false_alarm_alpha", (name, signal, window), alpha(model, config.time))
+    for signal in alerting_series(model):
+        for window in alerting_windows(model, config.time, signal):
+            found_alpha = alpha_of(alpha(model, config.time), window_seconds(window, config.time), config.time.day)
+            yield Sample("ml_false_alarm_alpha", (name, signal, window), found_alpha)
     if counting.panes.newest_us:
         yield Sample("ml_last_prediction_timestamp_seconds", (name,), counting.panes.newest_us / 1e6)
     if counting.last_label_us:

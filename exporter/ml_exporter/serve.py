@@ -58,6 +58,7 @@ class Exporter:
     def _assemble(self, loaded: Loaded) -> Fleet:
         fleet = Fleet.of(loaded)
         for name, counting in fleet.countings.items():
+            counting.last_arrival_us = self.now_us()  # nobody knows yet whether the source is idle
             reset = self.store.load(name, counting)
             if reset:
                 log.warning("state reset model=%s slices=%s", name, ",".join(reset))

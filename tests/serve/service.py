@@ -1,4 +1,4 @@
-"""A small model service and what it logs, and the exporter that follows it. Time runs faster: an hour takes a minute."""
+"""A small model service and what it logs, and the exporter that follows it. An hour takes a minute."""
 
 import json
 import signal
@@ -26,6 +26,7 @@ from ml_exporter.store import FILE
 Row = dict[str, Any]
 DAY_SECONDS = 600
 COMMAND = [sys.executable, "-m", "ml_exporter", "serve"]
+HOSTILE = 'a"b\n<script>alert(1)</script>\'; {x="y"} \\ \t é\u2028'
 SOON = 30.0
 """Seconds within which the exporter shows what was written, on a busy machine."""
 
@@ -123,6 +124,32 @@ def prepare(folder: Path, text: str, *names: str, **changes: Any) -> Path:
     return write_config(folder, document)
 
 
+def write_full_windows(folder: Path, start: float) -> float:
+    """Writes so many labelled predictions that every window can have every gauge; returns the time of the last."""
+    times = [start + number / 400 for number in range(6000)]
+    append(folder / "risk.jsonl", lines(map(prediction, range(6000), times)))
+    append(folder / "risk-labels.jsonl", lines(label(number, at + 0.5) for number, at in enumerate(times)))
+    return times[-1]
+
+
+def prepare_hostile(folder: Path, count: int, at: float) -> Path:
+    """Features, classes, versions and a file with quotes, newlines and HTML, and a log of them; returns the configuration."""
+    outer = 'fe\'a"t'
+    settings = model("risk", classes=[HOSTILE, "yes"])
+    settings["features"] = {"object": outer, "numeric": {HOSTILE: None}, "categorical": {f"{HOSTILE}2": None}}
+    document = config("risk") | {"models": {"risk": settings}}
+    document["sources"]["risk-labels"]["files"] = "<b>&.jsonl"
+    rows = [prediction(number, at, version=HOSTILE) for number in range(count)]
+    for number, row in enumerate(rows):
+        row[outer] = {HOSTILE: number, f"{HOSTILE}2": HOSTILE}
+        row["prediction"] = HOSTILE if number % 2 else "yes"
+    append(folder / "risk.jsonl", lines(rows))
+    path = write_config(folder, document)
+    making = [*COMMAND[:3], "baseline", "--config", path, "--predictions", "risk.jsonl"]
+    subprocess.run(making, cwd=folder, check=True, stdout=subprocess.PIPE)
+    return path
+
+
 class Metrics:
     """One scrape, by name and labels."""
 
@@ -187,11 +214,11 @@ class Exporter:
 
 
 @contextmanager
-def serve(path: Path, name: str = "exporter", ready: str = "/-/ready", command: list[str] | None = None) -> Iterator[Exporter]:
+def serve(path: Path, name: str = "exporter", ready: str = "/-/ready") -> Iterator[Exporter]:
     """Runs `ml-exporter serve`, by default until it caught up, and stops it with SIGTERM."""
 
     def arguments(port: int) -> list[str]:
-        return [*(command or COMMAND), "--config", str(path), "--web.listen-address", f"127.0.0.1:{port}"]
+        return [*COMMAND, "--config", str(path), "--web.listen-address", f"127.0.0.1:{port}"]
 
     with serving(name, arguments, path.parent, ready) as server:
         yield Exporter(server, path.parent)

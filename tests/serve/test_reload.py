@@ -71,8 +71,8 @@ def test_models_come_and_go_and_counters_stay(baseline_text, tmp_path):
     assert not after.names("gone")
     assert after("ml_exporter_source_up", source="gone") is None
     assert after("ml_model_info", model="risk", task="binary", team="ops", tier="1") == 1.0
-    counters = [key for key in before.values if key[0].endswith(("_total", "_count", "_bucket")) and ("model", "gone") not in key[1]]
-    kept = [key for key in counters if not {("source", "gone"), ("source", "gone-labels")} & key[1]]
+    gone = {("model", "gone"), ("source", "gone"), ("source", "gone-labels")}
+    kept = [key for key in before.values if key[0].endswith(("_total", "_count", "_bucket")) and not gone & key[1]]
     assert sum(before.values[key] > 0 for key in kept if key[0].startswith("ml_")) > 5
     assert all(after.values[key] >= before.values[key] for key in kept)
     assert after("ml_predictions_total", model="risk", version="v1") == 10

@@ -77,7 +77,8 @@ def test_after_sigterm_windows_go_on_and_counters_start_again(baseline_text, tmp
         after = exporter.until(lambda found: found("ml_accuracy", model="risk", window="1d"), "an accuracy")
         append(tmp_path / "risk.jsonl", lines([prediction(0, now - 20)]))
         counting = exporter.until_counted("risk", 1)
-    gauges = {key for key in before.values if key[0].startswith(("ml_feature_", "ml_accuracy", "ml_roc_auc", "ml_labelled_rows"))}
+    names = ("ml_feature_", "ml_accuracy", "ml_roc_auc", "ml_labelled_rows")
+    gauges = {key for key in before.values if key[0].startswith(names)}
     assert len(gauges) > 20
     assert {key: after.values[key] for key in gauges} == {key: before.values[key] for key in gauges}
     assert after("ml_predictions_total", model="risk", version="v1") is None

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Types = Mapping[tuple[str, ...], str]
 """SQL types by path. A path may not begin another."""
@@ -52,7 +53,7 @@ class Scanner:
             table = relation.to_arrow_reader(_BATCH_ROWS).read_all()
         except duckdb.Error:
             return None
-        return [_one(column) for column in table.columns]
+        return [_pick(table, path) for path in types]
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
@@ -85,10 +86,6 @@ class Scanner:
             self._connection = None
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
 def _memory_file() -> int:
     """A descriptor of a file without a name: in memory, but not in /dev/shm, which containers cap at 64 MB."""
     if hasattr(os, "memfd_create"):
@@ -100,13 +97,19 @@ def _memory_file() -> int:
 
 def _query(path: str, types: Types, read_bytes: int) -> str:
     columns = ", ".join(f"{_literal(key)}: {_literal(_type(inner))}" for key, inner in _tree(types).items())
-    chosen = ", ".join(
-        _name(first) + "".join(f"[{_literal(key)}]" for key in rest) + f" AS c{index}"
-        for index, (first, *rest) in enumerate(types)
-    )
     options = f"format = 'newline_delimited', records = true, ignore_errors = true, maximum_object_size = {read_bytes}"
     source = f"read_json({_literal(path)}, columns = {{{columns}}}, {options})"
-    return f"SELECT {chosen} FROM {source}"  # noqa: S608 - every name in it is quoted
+    return f"SELECT * FROM {source}"  # noqa: S608 - every name in it is quoted
+
+
+def _pick(table: pa.Table, path: tuple[str, ...]) -> pa.Array:
+    """The column at a path. Taking an object apart here is faster than in SQL."""
+    column = table.column(path[0])
+    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    for key in path[1:]:
+        index = array.type.get_field_index(key)
+        array = pc.struct_field(array, [index]) if array.null_count else array.field(index)
+    return array
 
 
 def _tree(types: Types) -> dict[str, Any]:

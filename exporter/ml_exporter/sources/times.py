@@ -70,16 +70,11 @@ def _iso_times(characters: Bytes) -> tuple[Ints, Flags]:
     """Microseconds and readability of texts of equal length; texts are grouped by the shape of fraction and zone."""
     length = characters.shape[1]
     fraction = (characters[:, 19] == ord(".")) | (characters[:, 19] == ord(","))
-    zone = np.select(
-        [
-            (characters[:, -1] | 32) == ord("z"),
-            _is_sign(characters[:, -6]) & (characters[:, -3] == ord(":")),
-            _is_sign(characters[:, -5]),
-            _is_sign(characters[:, -3]),
-        ],
-        [1, 6, 5, 3],
-        0,
-    )
+    zone = np.zeros(len(characters), np.uint8)
+    zone[_is_sign(characters[:, -3])] = 3
+    zone[_is_sign(characters[:, -5])] = 5
+    zone[_is_sign(characters[:, -6]) & (characters[:, -3] == ord(":"))] = 6
+    zone[(characters[:, -1] | 32) == ord("z")] = 1
     result = np.zeros(len(characters), np.int64)
     known = np.zeros(len(characters), bool)
     shapes = zone * 2 + fraction

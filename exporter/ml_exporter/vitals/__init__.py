@@ -19,6 +19,7 @@ ALWAYS: tuple[Vital, ...] = (data.volume,)
 VITALS: tuple[Vital, ...] = (
     data.feature_quality,
     data.baseline_feature_quality,
+    data.null_noise,
     drift.feature_psi,
     drift.mean_shift,
     prediction.class_ratios,

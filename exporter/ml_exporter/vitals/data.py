@@ -1,12 +1,14 @@
 """Data quality: rows, and how many values are null, unreadable, out of range, or unknown to the reference."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 from ml_exporter.baseline import Baseline
 from ml_exporter.catalogue import Sample
 from ml_exporter.layout import CategoryBins, FeatureBins, Layout, Vector
 from ml_exporter.records import FEATURE_PREFIX
-from ml_exporter.vitals.windows import REFERENCE, Windows
+from ml_exporter.statistics.dispersion import critical_sigmas
+from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, alpha_of, phi_of, ratio
 
 
 def volume(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
@@ -33,12 +35,49 @@ def baseline_feature_quality(windows: Windows, baseline: Baseline) -> Iterator[S
             yield Sample(f"ml_feature_baseline_{name}_ratio", (windows.model, REFERENCE, item.name), value)
 
 
+def null_noise(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
+    """What the null ratio of every feature may exceed the reference's by without any change.
+
+    `sigmas · sqrt(p (1 - p) (1/n + 1/M) phi)` for n rows against M, with two-sided critical sigmas. p is the
+    reference's ratio with half a null more, `(k + 0.5) / (M + 1)`, so that a feature without nulls has a width too.
+    A value above 1 - p cannot be exceeded: the window is too short for a feature whose nulls come in runs.
+    """
+    layout = baseline.layout
+    for window in windows.for_features():
+        alpha = alpha_of(windows.alpha, window.seconds, baseline.day_seconds)
+        for item in layout.features:
+            _, rows = nulls(layout, window.vector, item)
+            known, reference_rows = nulls(layout, baseline.vector, item)
+            if not rows or not reference_rows:
+                continue
+            share = (known + 0.5) / (reference_rows + 1)
+            noise = phi_of(baseline, window, f"null:{item.name}")
+            error = math.sqrt(share * (1 - share) * (1 / rows + 1 / reference_rows) * noise.phi)
+            labels = (windows.model, window.name, REFERENCE, item.name)
+            limit = critical_sigmas(alpha, 1, noise.windows, noise.phi) * error
+            yield Sample("ml_feature_null_critical_ratio", labels, limit)
+
+
+def estimates(layout: Layout, vector: Vector) -> Iterator[tuple[str, Estimate | None]]:
+    """The statistics of data quality whose noise the baseline learns."""
+    for item in layout.features:
+        yield f"null:{item.name}", ratio(*nulls(layout, vector, item))
+
+
+def nulls(layout: Layout, vector: Vector, item: FeatureBins) -> tuple[int, int]:
+    """Rows in which a feature is null, and all rows: valid, null and invalid."""
+    cells = layout.cells(vector, FEATURE_PREFIX + item.name)
+    null = int(cells["null"][0])
+    invalid = 0 if isinstance(item, CategoryBins) else int(cells["invalid"][0])
+    return null, int(cells["valid"][0]) + null + invalid
+
+
 def ratios(layout: Layout, vector: Vector, item: FeatureBins) -> Mapping[str, float]:
     """Ratios of one feature that have a denominator. Nulls and invalid values are shares of all rows."""
     cells = layout.cells(vector, FEATURE_PREFIX + item.name)
-    valid, null = int(cells["valid"][0]), int(cells["null"][0])
-    invalid = 0 if isinstance(item, CategoryBins) else int(cells["invalid"][0])
-    rows = valid + null + invalid
+    null, rows = nulls(layout, vector, item)
+    valid = int(cells["valid"][0])
+    invalid = rows - null - valid
     found = {"null": null / rows, "invalid": invalid / rows} if rows else {}
     if valid:
         other = "unseen_category" if isinstance(item, CategoryBins) else "out_of_range"

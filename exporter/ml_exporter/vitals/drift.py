@@ -5,19 +5,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ml_exporter.baseline import SCORE, Baseline, Noise
+from ml_exporter.baseline import SCORE, Baseline, PsiNoise
 from ml_exporter.catalogue import Sample
 from ml_exporter.layout import LABEL_STATES, Z2_UNIT, Z_UNIT, CategoryBins, FeatureBins, Layout, NumericBins, Vector
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.dispersion import Dispersion, critical_psi, critical_sigmas
 from ml_exporter.statistics.distances import Psi, floor_other, merge_sparse, psi
-from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, mean, phi_of
+from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, alpha_of, mean, phi_of, psi_noise_of
 
 
 def feature_psi(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
     """PSI of every feature against the reference, with what no drift would give."""
     for window in windows.for_features():
-        noise = baseline.noise_of(window.name)
+        alpha = alpha_of(windows.alpha, window.seconds, baseline.day_seconds)
         for item in baseline.layout.features:
             current = grouped(baseline, window.vector, item)
             reference = grouped(baseline, baseline.vector, item)
@@ -25,11 +25,12 @@ def feature_psi(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
             if found is None:
                 continue
             labels = (windows.model, window.name, REFERENCE, item.name)
-            limit = limit_of(noise, item.name, found, (int(current.sum()), int(reference.sum())), windows.alpha)
+            noise = psi_noise_of(baseline, window, item.name)
+            limit = limit_of(noise, found, (int(current.sum()), int(reference.sum())), alpha)
             yield Sample("ml_feature_psi", labels, found.value)
             yield Sample("ml_feature_psi_critical", labels, limit)
-            if item.name in noise.psi:
-                yield Sample("ml_feature_psi_overdispersion", labels, noise.psi[item.name].overdispersion)
+            if noise is not None:
+                yield Sample("ml_feature_psi_overdispersion", labels, noise.overdispersion)
 
 
 def mean_shift(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
@@ -50,7 +51,12 @@ def mean_shift(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
             reference_rows = int(layout.cells(baseline.vector, FEATURE_PREFIX + item.name)["valid"][0])
             error = there.standard_error * math.sqrt(noise.phi * (reference_rows / rows + 1.0))
             yield Sample("ml_feature_mean_shift_sigmas", labels, value - there.value)
-            limit = critical_sigmas(windows.alpha, 1, noise.windows, noise.phi) * error
+            limit = (
+                critical_sigmas(
+                    alpha_of(windows.alpha, window.seconds, baseline.day_seconds), 1, noise.windows, noise.phi
+                )
+                * error
+            )
             yield Sample("ml_feature_mean_shift_critical_sigmas", labels, limit)
 
 
@@ -75,12 +81,9 @@ def compare(current: Vector, reference: Vector, item: FeatureBins | None) -> Psi
     return psi(merged, floor_other(merged, known))
 
 
-def limit_of(noise: Noise, name: str, found: Psi, rows: tuple[int, int], alpha: float) -> float:
+def limit_of(noise: PsiNoise | None, found: Psi, rows: tuple[int, int], alpha: float) -> float:
     """The critical value of a PSI. `rows` are those of the window and of the reference."""
-    learned = noise.psi.get(name)
-    dispersion = (
-        Dispersion(learned.windows, learned.mean, learned.variance, learned.overdispersion) if learned else None
-    )
+    dispersion = Dispersion(noise.windows, noise.mean, noise.variance, noise.overdispersion) if noise else None
     return critical_psi(alpha, found.bins, rows[0], rows[1], dispersion)
 
 

@@ -8,7 +8,7 @@ from ml_exporter.catalogue import Sample
 from ml_exporter.layout import PROBABILITY_UNIT, Layout, Vector
 from ml_exporter.statistics.dispersion import critical_sigmas
 from ml_exporter.vitals.drift import compare, grouped_scores, limit_of
-from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, phi_of, ratio
+from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, alpha_of, phi_of, psi_noise_of, ratio
 
 
 def class_ratios(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
@@ -37,6 +37,7 @@ def class_shift(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
         rows = int(counts.sum())
         if not rows or not known:
             continue
+        alpha = alpha_of(windows.alpha, window.seconds, baseline.day_seconds)
         for name, here, there in zip(layout.classes, counts.tolist(), reference.tolist(), strict=True):
             pooled = (here + there) / (rows + known)
             noise = phi_of(baseline, window, f"class:{name}")
@@ -44,7 +45,7 @@ def class_shift(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
             labels = (windows.model, window.name, REFERENCE, name)
             if error > 0:
                 yield Sample("ml_prediction_class_shift_sigmas", labels, (here / rows - there / known) / error)
-                limit = critical_sigmas(windows.alpha, len(layout.classes), noise.windows, noise.phi)
+                limit = critical_sigmas(alpha, len(layout.classes), noise.windows, noise.phi)
                 yield Sample("ml_prediction_class_shift_critical_sigmas", labels, limit)
 
 
@@ -59,7 +60,8 @@ def score_psi(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
         labels = (windows.model, window.name, REFERENCE)
         rows = (int(current.sum()), int(reference.sum()))
         yield Sample("ml_prediction_psi", labels, found.value)
-        limit = limit_of(baseline.noise_of(window.name), SCORE, found, rows, windows.alpha)
+        noise = psi_noise_of(baseline, window, SCORE)
+        limit = limit_of(noise, found, rows, alpha_of(windows.alpha, window.seconds, baseline.day_seconds))
         yield Sample("ml_prediction_psi_critical", labels, limit)
 
 

@@ -1,10 +1,11 @@
 """What a vital may look at: the windows of one model at one instant, and estimates with their standard errors."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ml_exporter.baseline import Baseline, Phi
+from ml_exporter.baseline import Baseline, Phi, PsiNoise
 from ml_exporter.layout import Vector
 
 REFERENCE = "reference"
@@ -73,6 +74,20 @@ def mean(total: float, squares: float, rows: float) -> Estimate | None:
     return Estimate(value, math.sqrt(max(0.0, squares - total * value) / (rows - 1) / rows), rows)
 
 
+def alpha_of(alpha: float, seconds: float, day_seconds: float) -> float:
+    """The probability of a false alarm that one test over a window of this length may have.
+
+    `alpha` is that of a window of a day or more. Of shorter windows there are several a day, and all tests of a day
+    together may have what one daily test has.
+
+    >>> alpha_of(0.024, seconds=3600.0, day_seconds=86400.0)
+    0.001
+    >>> alpha_of(0.024, seconds=604800.0, day_seconds=86400.0)
+    0.024
+    """
+    return alpha * min(1.0, seconds / day_seconds)
+
+
 def phi_of(baseline: Baseline, window: Window, statistic: str) -> Phi:
     """The overdispersion of a statistic over windows of this length.
 
@@ -80,13 +95,28 @@ def phi_of(baseline: Baseline, window: Window, statistic: str) -> Phi:
     other give a sum of days the same phi as one day. Else that of the shortest longer ones, which is wider than needed.
     1 where nothing was learned.
     """
-    lengths = {
-        name: seconds for name, seconds in baseline.window_seconds.items() if statistic in baseline.noise_of(name).phi
-    }
-    if window.name in lengths:
-        return baseline.noise_of(window.name).phi[statistic]
-    if not lengths:
-        return Phi(0, 1.0)
+    known = {name: noise.phi[statistic] for name, noise in baseline.noise.items() if statistic in noise.phi}
+    nearest = _nearest(baseline, window, known)
+    return Phi(0, 1.0) if nearest is None else known[nearest]
+
+
+def psi_noise_of(baseline: Baseline, window: Window, name: str) -> PsiNoise | None:
+    """How the PSI of a feature (or `SCORE`) varies over windows of this length.
+
+    Borrowed as phi is, for the same reason: T is a distance in units of the window's own error, so independent days
+    give a sum of days the distribution that one day has. None where nothing was learned.
+    """
+    known = {length: noise.psi[name] for length, noise in baseline.noise.items() if name in noise.psi}
+    nearest = _nearest(baseline, window, known)
+    return None if nearest is None else known[nearest]
+
+
+def _nearest(baseline: Baseline, window: Window, known: Mapping[str, object]) -> str | None:
+    """Of the windows in `known`: this one, else the longest shorter one, else the shortest longer one."""
+    if window.name in known:
+        return window.name
+    lengths = {name: baseline.window_seconds[name] for name in known}
     shorter = [name for name, seconds in lengths.items() if seconds < window.seconds]
-    nearest = max(shorter, key=lengths.__getitem__) if shorter else min(lengths, key=lengths.__getitem__)
-    return baseline.noise_of(nearest).phi[statistic]
+    if shorter:
+        return max(shorter, key=lengths.__getitem__)
+    return min(lengths, key=lengths.__getitem__, default=None)
