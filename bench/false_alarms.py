@@ -37,7 +37,7 @@ EXAMPLE = ROOT / "examples" / "01-flights"
 CACHE = ROOT / ".tools" / "cache"
 MODEL = "flight_delay"
 DAY, HOUR = "1d", "1h"
-PSI_LIMIT, MEAN_SHIFT_LIMIT, CLASS_SHIFT_LIMIT = 0.1, 3.0, 0.1
+PSI_LIMIT, MEAN_SHIFT_LIMIT, CLASS_SHIFT_LIMIT, NULL_LIMIT = 0.1, 3.0, 0.1, 0.05
 """The smallest effects that anybody alerts on; the pack's own limit for PSI is larger."""
 LENGTH_US = {DAY: 86_400_000_000, HOUR: 3_600_000_000}
 EVER_US = 1 << 61
@@ -52,7 +52,8 @@ DAILY: tuple[Vital, ...] = (
     prediction.score_psi,
     quality.quality,
 )
-HOURLY: tuple[Vital, ...] = (data.volume, data.feature_quality, data.baseline_feature_quality, prediction.answers)
+NULLS: tuple[Vital, ...] = (data.volume, data.feature_quality, data.baseline_feature_quality, data.null_noise)
+HOURLY: tuple[Vital, ...] = (*NULLS, prediction.answers)
 
 Limits = Mapping[tuple[str, str, str, str], float]
 """By signal, window, severity, and feature (or nothing: for all that have none of their own)."""
@@ -119,16 +120,16 @@ def counted(layout: Layout, found: Flights, predictions: pa.Table) -> Reference:
 
 
 def baseline_of(found: Flights, predictions: pa.Table) -> Baseline:
-    """The artefact of these rows, for one-day windows."""
-    model = _daily(found.model)
+    """The artefact of these rows, for windows of a day and of an hour."""
+    model = _judged(found.model)
     layout = fit_layout(predictions, model, Time())
     return calibrate(MODEL, model, Time(), counted(layout, found, predictions))
 
 
-def _daily(model: Model) -> Model:
-    """The model with no other windows than one day."""
-    day = structs.replace(model.windows, head=(DAY,), features=(DAY,), quality=())
-    return structs.replace(model, windows=day)
+def _judged(model: Model) -> Model:
+    """The model with no other windows than a day and an hour."""
+    both = structs.replace(model.windows, head=(HOUR, DAY), features=(HOUR, DAY), quality=())
+    return structs.replace(model, windows=both)
 
 
 def vitals_of(found: Flights, baseline: Baseline, window: Window, vitals: tuple[Vital, ...]) -> Values:
@@ -138,7 +139,7 @@ def vitals_of(found: Flights, baseline: Baseline, window: Window, vitals: tuple[
         (window,),
         (window,),
         (window.name,),
-        alpha(_daily(found.model), Time()),
+        alpha(_judged(found.model), Time()),
         float(found.model.latency.limit),
     )
     values: Values = defaultdict(dict)
@@ -224,15 +225,21 @@ def hourly_alarms(values: Values, limits: Limits) -> Iterator[Alarm]:
     if values["ml_window_rows"].get((), 0) < limit_of(limits, "window_rows", HOUR, "guard"):
         return
     for severity in ("warning", "critical"):
-        for labels, value in values["ml_feature_null_ratio"].items():
-            excess = value - values["ml_feature_baseline_null_ratio"][labels]
-            limit = limit_of(limits, "feature_null_excess_ratio", HOUR, severity, labels[0])
-            if excess > limit:
-                yield Alarm("feature_null_excess", severity, labels[0], excess, limit)
+        for feature, excess, critical in null_excess(values):
+            limit = limit_of(limits, "feature_null_excess_ratio", HOUR, severity, feature)
+            if excess > max(critical, limit):
+                yield Alarm("feature_null_excess", severity, feature, excess, max(critical, limit))
         share = values["ml_prediction_fallback_ratio"].get((), 0.0)
         limit = limit_of(limits, "prediction_fallback_ratio", HOUR, severity)
         if share > limit:
             yield Alarm("prediction_fallback", severity, "", share, limit)
+
+
+def null_excess(values: Values) -> Iterator[tuple[str, float, float]]:
+    """Every feature, how much more often it is null than in the reference, and what that exceeds only by chance."""
+    for labels, value in values["ml_feature_null_ratio"].items():
+        excess = value - values["ml_feature_baseline_null_ratio"][labels]
+        yield labels[0], excess, values["ml_feature_null_critical_ratio"][labels]
 
 
 # --- March against itself -------------------------------------------------------------------------
@@ -240,23 +247,37 @@ def hourly_alarms(values: Values, limits: Limits) -> Iterator[Alarm]:
 
 @dataclass(frozen=True)
 class Rotations:
-    """What the days left out showed: alarms, values beyond their critical value, and how many series were tested."""
+    """What the days left out showed: alarms, values beyond their critical value, and how many series were tested.
+
+    `daily_tests` and `hourly_tests` are numbers of series and windows, `alpha` that of a daily test.
+    """
 
     days: int
     alarms: tuple[tuple[str, Alarm], ...]
     beyond_critical: int
-    tested: int
+    daily_tests: int
+    hourly_tests: int
     alpha: float
 
     @property
     def expected(self) -> float:
         """Alarms that the budget allows for so many tests."""
-        return self.tested * self.alpha
+        return (self.daily_tests + self.hourly_tests / 24) * self.alpha
 
     @property
     def bound(self) -> int:
         """The 95 % Poisson bound of the expected number."""
         return int(poisson.ppf(0.95, self.expected))
+
+    def __add__(self, other: "Rotations") -> "Rotations":
+        return Rotations(
+            self.days + other.days,
+            self.alarms + other.alarms,
+            self.beyond_critical + other.beyond_critical,
+            self.daily_tests + other.daily_tests,
+            self.hourly_tests + other.hourly_tests,
+            max(self.alpha, other.alpha),
+        )
 
 
 def march_rotations(
@@ -271,21 +292,42 @@ def march_rotations(
     day = pd.to_datetime(found.predictions.column("timestamp").to_numpy(), unit="us", utc=True)
     in_march = day.month == 3
     march, day = found.predictions.filter(pa.array(in_march)), day[in_march].day.to_numpy() - 1
-    alarms: list[tuple[str, Alarm]] = []
-    beyond = tested = days = 0
+    result = Rotations(0, (), 0, 0, 0, alpha(_judged(found.model), Time()))
     for third in range(ROTATIONS):
         held = third_of(day) == third
         baseline = baseline_of(found, march.filter(pa.array(~held)))
         rest = counted(baseline.layout, found, fault(march.filter(pa.array(held))))
-        for start_us, vector in windows(rest, DAY):
-            if not baseline.layout.cells(vector, "rows")["rows"][0]:
-                continue
-            values = vitals_of(found, baseline, _window(DAY, start_us, vector), DAILY)
-            days += 1
-            alarms += [(_date(start_us), alarm) for alarm in noise_alarms(values, PSI_LIMIT, CLASS_SHIFT_LIMIT)]
-            pairs = list(_significance(values))
-            beyond, tested = beyond + sum(pairs), tested + len(pairs)
-    return Rotations(days, tuple(alarms), beyond, tested, alpha(_daily(found.model), Time()))
+        result += _days_left_out(found, baseline, rest) + _hours_left_out(found, baseline, rest)
+    return result
+
+
+def _days_left_out(found: Flights, baseline: Baseline, rest: Reference) -> Rotations:
+    result = Rotations(0, (), 0, 0, 0, 0.0)
+    for start_us, vector in windows(rest, DAY):
+        if not baseline.layout.cells(vector, "rows")["rows"][0]:
+            continue
+        values = vitals_of(found, baseline, _window(DAY, start_us, vector), DAILY)
+        alarms = noise_alarms(values, PSI_LIMIT, CLASS_SHIFT_LIMIT)
+        beyond = list(_significance(values))
+        result += Rotations(1, tuple((_date(start_us), item) for item in alarms), sum(beyond), len(beyond), 0, 0.0)
+    return result
+
+
+def _hours_left_out(found: Flights, baseline: Baseline, rest: Reference) -> Rotations:
+    """Nulls, by the hour, where the alert has enough rows."""
+    result, fewest = Rotations(0, (), 0, 0, 0, 0.0), limit_of(thresholds(), "window_rows", HOUR, "guard")
+    for start_us, vector in windows(rest, HOUR):
+        if baseline.layout.cells(vector, "rows")["rows"][0] < fewest:
+            continue
+        nulls = list(null_excess(vitals_of(found, baseline, _window(HOUR, start_us, vector), NULLS)))
+        alarms = tuple(
+            (_date(start_us), Alarm("feature_null_excess", "warning", feature, excess, max(critical, NULL_LIMIT)))
+            for feature, excess, critical in nulls
+            if excess > max(critical, NULL_LIMIT)
+        )
+        beyond = sum(excess > critical for _, excess, critical in nulls)
+        result += Rotations(0, alarms, beyond, 0, len(nulls), 0.0)
+    return result
 
 
 def _significance(values: Values) -> Iterator[bool]:
@@ -390,7 +432,8 @@ def main() -> None:
         print(f"march_{name}_alarms {len(result.alarms)} alarms")
         print(f"march_{name}_expected {result.expected:.2f} alarms")
         print(f"march_{name}_bound {result.bound} alarms")
-        print(f"march_{name}_tests {result.tested} tests")
+        print(f"march_{name}_daily_tests {result.daily_tests} tests")
+        print(f"march_{name}_hourly_tests {result.hourly_tests} tests")
         print(f"march_{name}_beyond_critical {result.beyond_critical} tests")
     for line in report(list(served(found))):
         print(line)

@@ -1,7 +1,8 @@
-"""From log line to committed pane against DuckDB that only parses, scrapes during that, and memory. Prints `name value unit` lines.
+"""From log line to committed pane against DuckDB that only parses. Prints `name value unit` lines.
 
-One run on one file of a million lines (see `parse.py`). `serve`'s own loop reads, counts and commits; DuckDB parses the same whole file to
-Arrow with two threads. Both run alternately, and the best of each counts, because the machine may be shared.
+One run on one file of a million lines (see `parse.py`). `serve`'s own loop reads, counts and commits; DuckDB parses the
+same whole file to Arrow with two threads. Both run alternately, and the best of each counts, because the machine may be
+shared. Also: scrapes during that, and memory.
 """
 
 import argparse
@@ -15,7 +16,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 from parse import CATEGORIES, NUMERIC, TAIL_BYTES, duckdb_seconds, write
 from render import samples_of_many_models
@@ -165,6 +165,7 @@ def scrape_p99_seconds(config: Path) -> float:
 
 
 def measure(rows: int, folder: Path) -> Iterator[str]:
+    """The lines of the report."""
     config = configured(folder, labelled=False)
     whole, log = folder / "whole.jsonl", folder / "log.jsonl"
     lines = write(whole, rows)
@@ -190,6 +191,7 @@ def measure(rows: int, folder: Path) -> Iterator[str]:
 
 
 def main() -> None:
+    """Runs everything in a temporary folder."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rows", type=int, default=1_000_000)
     rows = arguments.parse_args().rows

@@ -13,6 +13,7 @@ from ml_exporter.catalogue import BY_NAME, QUALITY, HistogramSample, Sample
 from ml_exporter.panes import FINE
 from ml_exporter.pipeline import MAX_VERSIONS, OTHER, Counting, Timing, alpha, evaluate, windows_at
 from ml_exporter.records import LABEL_STATUSES, Batch
+from ml_exporter.strict import Duration
 from ml_exporter.vitals.windows import Window, Windows
 
 LAYOUT = build.layout()
@@ -328,7 +329,11 @@ def test_alpha_does_not_depend_on_compressed_time() -> None:
 def test_panes_are_kept_as_long_as_the_longest_window_reaches() -> None:
     timing = Timing.of(build.model(), build.config().time, build.config().sources["predictions"], 1800.0)
     assert timing.retention_us == 30 * DAY + MATURITY + 2 * DAY
-    assert (timing.grace_us, timing.expire_us) == (HOUR, 35 * DAY)
+    assert (timing.grace_us, timing.expire_us) == (HOUR, timing.retention_us - DAY), (
+        "a label joins while its pane is kept"
+    )
+    brief = build.model(labels=build.replace_section(build.model().labels, expire_after=Duration(3600.0)))
+    assert Timing.of(brief, build.config().time, build.config().sources["predictions"], 1800.0).expire_us == HOUR
     unlabelled = Timing.of(build.model(labels=None), build.config().time, build.config().sources["predictions"], 0.0)
     assert (unlabelled.grace_us, unlabelled.expire_us) == (0, 0)
 

@@ -31,7 +31,11 @@ SETTINGS = Settings(
     tier="1",
     latency_limit=0.05,
     budget=1.0,
-    windows={"1d": (END - pd.Timedelta(days=1), END), "30d": (BEGIN, END)},
+    windows={
+        "1h": (END - pd.Timedelta(hours=1), END),
+        "1d": (END - pd.Timedelta(days=1), END),
+        "30d": (BEGIN, END),
+    },
 )
 
 

@@ -19,7 +19,7 @@ from ml_exporter.loading import Loaded, maturity_seconds
 from ml_exporter.pipeline import Counting, Timing
 from ml_exporter.records import REJECT_REASONS, Batch, Field
 from ml_exporter.sources.follow import Position, SourceError
-from ml_exporter.sources.tail import Tail
+from ml_exporter.sources.tail import Tail, Workers
 
 
 @dataclass
@@ -71,24 +71,25 @@ class Fleet:
     countings: Mapping[str, Counting]
     predictions: Sequence[Feed]
     labels: Sequence[Feed]
+    workers: Workers
 
     @classmethod
     def of(cls, loaded: Loaded) -> "Fleet":
         """The fleet of a configuration, with nothing read yet."""
         countings: dict[str, Counting] = {}
         predictions, labels = [], []
-        config = loaded.config
+        config, workers = loaded.config, Workers()
         for name, model in config.models.items():
             source = config.sources[model.predictions.source]
             timing = Timing.of(model, config.time, source, maturity_seconds(loaded, name))
             counting = Counting(loaded.baselines[name].layout, timing, model.labels is not None)
             countings[name] = counting
-            predictions.append(
-                _feed(loaded, model.predictions.source, name, prediction_fields(model), counting.predictions)
-            )
+            log, fields = model.predictions.source, prediction_fields(model)
+            predictions.append(_feed(loaded, log, name, fields, counting.predictions, workers))
             if model.labels:
-                labels.append(_feed(loaded, model.labels.source, name, label_fields(model.labels), counting.labels))
-        return cls(countings, predictions, labels)
+                log, fields = model.labels.source, label_fields(model.labels)
+                labels.append(_feed(loaded, log, name, fields, counting.labels, workers))
+        return cls(countings, predictions, labels, workers)
 
     @property
     def feeds(self) -> tuple[Feed, ...]:
@@ -143,9 +144,10 @@ class Fleet:
                 feed.rows_read, feed.rejected = before[feed.name].rows_read, before[feed.name].rejected
 
     def close(self) -> None:
-        """Stops every reader."""
+        """Stops every reader, then the threads they share."""
         for feed in self.feeds:
             feed.close()
+        self.workers.close()
 
 
 def source_samples(fleet: Fleet, now_seconds: float) -> Iterator[Sample]:
@@ -160,11 +162,12 @@ def source_samples(fleet: Fleet, now_seconds: float) -> Iterator[Sample]:
         yield Sample("ml_exporter_source_lag_seconds", (feed.name,), behind.seconds)
 
 
-def _feed(
-    loaded: Loaded, source: str, model: str, fields: tuple[Field, ...], take: Callable[[Batch, int], Mapping[str, int]]
-) -> Feed:
+Take = Callable[[Batch, int], Mapping[str, int]]
+
+
+def _feed(loaded: Loaded, source: str, model: str, fields: tuple[Field, ...], take: Take, workers: Workers) -> Feed:
     settings = loaded.config.sources[source]
-    return Feed(source, model, Tail(_located(settings, settings.files, loaded.directory), fields), take)
+    return Feed(source, model, Tail(_located(settings, settings.files, loaded.directory), fields, workers), take)
 
 
 def _located(settings: Source, files: str, directory: Path) -> Source:

@@ -259,10 +259,11 @@ def _identity(counting: Counting, baseline: Baseline, name: str, config: Config,
     else:
         yield Sample("ml_baseline_info", (name, REFERENCE, baseline.fingerprint, state(0)), 1.0)
     yield Sample("ml_baseline_created_timestamp_seconds", (name, REFERENCE), baseline.end_us / 1e6)
+    daily = alpha(model, config.time)
     for signal in alerting_series(model):
         for window in alerting_windows(model, config.time, signal):
-            found_alpha = alpha_of(alpha(model, config.time), window_seconds(window, config.time), config.time.day)
-            yield Sample("ml_false_alarm_alpha", (name, signal, window), found_alpha)
+            value = alpha_of(daily, window_seconds(window, config.time), config.time.day)
+            yield Sample("ml_false_alarm_alpha", (name, signal, window), value)
     if counting.panes.newest_us:
         yield Sample("ml_last_prediction_timestamp_seconds", (name,), counting.panes.newest_us / 1e6)
     if counting.last_label_us:

@@ -11,6 +11,7 @@ when the body ends, however it ends, and killed by the kernel when the process t
 """
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -28,7 +29,8 @@ from typing import Any, Self, TypeVar
 
 import yaml
 
-TOOLS = Path(__file__).resolve().parents[2] / ".tools"
+TOOLS = Path(os.environ.get("ML_EXPORTER_TOOLS", Path(__file__).resolve().parents[2] / ".tools"))
+"""Where the binaries were fetched to; a test names another folder to be without them."""
 STOP_SECONDS = 10.0
 Found = TypeVar("Found")
 # Never through a proxy of the environment: everything here is on loopback.
@@ -163,9 +165,7 @@ def _answers(server: Server, ready: str) -> bool:
 def _listens(pid: int, port: int) -> bool:
     """Tell whether it is this process that listens on the port, not one that took it meanwhile."""
     sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    listening = {
-        f"socket:[{row[9]}]" for row in sockets if row[1].endswith(f":{port:04X}") and row[3] == "0A"
-    }
+    listening = {f"socket:[{row[9]}]" for row in sockets if row[1].endswith(f":{port:04X}") and row[3] == "0A"}
     return any(str(open_file.readlink()) in listening for open_file in Path(f"/proc/{pid}/fd").iterdir())
 
 

@@ -42,9 +42,7 @@ def test_an_alert_is_delivered_and_resolves(prometheus_version, alertmanager_ver
     with (
         WebhookReceiver() as webhook,
         alertmanager(tools(alertmanager_version), alertmanager_config(webhook.url), tmp_path) as alerting,
-        prometheus(
-            tools(prometheus_version), prometheus_config(alerting.server.url), tmp_path, [rules]
-        ) as prom,
+        prometheus(tools(prometheus_version), prometheus_config(alerting.server.url), tmp_path, [rules]) as prom,
     ):
         delivered = webhook.wait_for(is_page("firing"), 60)
         assert delivered.payload["commonLabels"] == {"alertname": "MLTest", "severity": "critical"}

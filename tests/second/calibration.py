@@ -144,6 +144,7 @@ def _measures(document: Json) -> Mapping[str, Measure]:
     for name in document["classes"]:
         measures[f"class:{name}"] = lambda rows, name=name: _share((rows["prediction"] == name).to_numpy())
     for name, item in document["features"].items():
+        measures[f"null:{name}"] = lambda rows, name=name: _share(rows[f"feature:{name}"].map(number).isna().to_numpy())
         if item["kind"] == "numeric":
             measures[f"mean:{name}"] = _mean_of(item, f"feature:{name}")
     return measures

@@ -41,6 +41,7 @@ from tests.second.statistics import (
 CLOSE, DEVIATION_CLOSE, AUC_CLOSE = 1e-9, 1e-6, 2e-4
 HALF_UNIT = 0.5 / UNIT
 Z_LIMIT, FLOOR = 64.0, 1e-15
+DAY = 86400.0
 ROWS_OF_A_MONTH = 10_000
 
 Key = tuple[str, frozenset[tuple[str, str]]]
@@ -104,20 +105,18 @@ class Artefact:
         """Scores by predicted class, label (none, negative, positive) and bin."""
         return np.reshape(self.document["head"]["scores"]["histogram"], (2, 3, -1))
 
-    def psi_noise(self, window: str, name: str) -> Json | None:
-        found: Json | None = self.document["noise"].get(window, {}).get("psi", {}).get(name)
-        return found
+    def psi_noise(self, window: str, seconds: float, name: str) -> Json | None:
+        return self._learned("psi", window, seconds, name)
 
     def phi(self, window: str, seconds: float, statistic: str) -> Json:
-        """Of windows of this length; else of the longest shorter ones, else of the shortest longer ones, else 1."""
-        lengths = self.document["time"]["windows"]
-        noise = self.document["noise"]
-        known = [name for name in noise if statistic in noise[name]["phi"]]
-        if not known:
-            return {"windows": 0, "phi": 1.0}
-        nearest = min(known, key=lambda name: (name != window, lengths[name] > seconds, abs(lengths[name] - seconds)))
-        found: Json = noise[nearest]["phi"][statistic]
-        return found
+        return self._learned("phi", window, seconds, statistic) or {"windows": 0, "phi": 1.0}
+
+    def _learned(self, kind: str, window: str, seconds: float, name: str) -> Json | None:
+        """Of windows of this length; else of the longest shorter ones, else of the shortest longer ones."""
+        lengths, noise = self.document["time"]["windows"], self.document["noise"]
+        known = [item for item in noise if name in noise[item][kind]]
+        order = sorted(known, key=lambda item: (item != window, lengths[item] > seconds, abs(lengths[item] - seconds)))
+        return noise[order[0]][kind][name] if order else None
 
 
 def feature_counts(item: Json, values: pd.Series) -> np.ndarray:
@@ -153,18 +152,20 @@ def expected(document: Json, settings: Settings, table: pd.DataFrame, labels: pd
     found += _reference(document)
     for window, (start, end) in settings.windows.items():
         rows = table[(table["timestamp"] >= start) & (table["timestamp"] < end)]
-        for part in (_volume, _features, _drift, _predictions, _class_shift, _latency, _quality):
+        for part in (_volume, _features, _nulls, _drift, _predictions, _class_shift, _latency, _quality):
             found += part(Artefact(document), settings, window, rows)
     keys = [(item.name, frozenset({**item.labels, "model": settings.model}.items())) for item in found]
     assert len(set(keys)) == len(keys)
     return {key: item.checks for key, item in zip(keys, found, strict=True)}
 
 
-def _alpha(document: Json, settings: Settings) -> float:
+def _alpha(document: Json, settings: Settings, window: str) -> float:
+    """One test's share of a month's false alarms: drift over days or more, and the nulls of all hours of a day as one."""
     kinds = [item["kind"] for item in document["features"].values()]
-    series = len(kinds) + kinds.count("numeric") + 2
-    month = 30 * 86400.0
-    return min(0.05, settings.budget / sum(series * month / settings.seconds(name) for name in settings.windows))
+    lengths = {name: settings.seconds(name) / DAY for name in settings.windows}
+    drift = sum((len(kinds) + kinds.count("numeric") + 2) * 30 / days for days in lengths.values() if days >= 1)
+    nulls = 30 * len(kinds) if "1h" in lengths else 0
+    return min(0.05, settings.budget / (drift + nulls)) * min(1.0, lengths[window])
 
 
 def _identity(document: Json, settings: Settings, table: pd.DataFrame, labels: pd.DataFrame) -> Iterator[Found]:
@@ -184,9 +185,10 @@ def _identity(document: Json, settings: Settings, table: pd.DataFrame, labels: p
     yield exact("ml_exporter_join_pending_rows", len(waiting), side="predictions")
     orphans = known.loc[~known["id"].isin(table.loc[table["waited"], "id"]), "id"]
     yield exact("ml_exporter_join_pending_rows", orphans.nunique(), side="labels")
-    for signal in ("feature_psi", "feature_mean_shift", "prediction_psi", "prediction_class_shift"):
-        for window in settings.windows:
-            yield close("ml_false_alarm_alpha", _alpha(document, settings), signal=signal, window=window)
+    drift = ("feature_psi", "feature_mean_shift", "prediction_psi", "prediction_class_shift")
+    for window in settings.windows:
+        for signal in ("feature_null_ratio",) if window == "1h" else drift:
+            yield close("ml_false_alarm_alpha", _alpha(document, settings, window), signal=signal, window=window)
 
 
 def _reference(document: Json) -> Iterator[Found]:
@@ -229,6 +231,22 @@ def _volume(_: Artefact, settings: Settings, window: str, rows: pd.DataFrame) ->
     yield exact("ml_window_end_timestamp_seconds", end.timestamp(), window=window)
 
 
+def _nulls(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+    """The most that a null ratio may exceed the reference's: half a null more there, binomial, widened by phi.
+
+    The rows are no more than those of an average window of the reference.
+    """
+    reference = artefact.document["reference"]
+    length = (reference["end_us"] - reference["start_us"]) / 1e6 / settings.seconds(window)
+    for name, item in artefact.document["features"].items():
+        counts, noise = item["counts"], artefact.phi(window, settings.seconds(window), f"null:{name}")
+        m = counts["valid"] + counts["null"] + counts.get("invalid", 0)
+        scale = max(1 / len(rows), length / m) + 1 / m
+        variance = stats.bernoulli.var((counts["null"] + 0.5) / (m + 1)) * scale * noise["phi"]
+        limit = sigmas(_alpha(artefact.document, settings, window), 1, noise) * np.sqrt(variance)
+        yield close("ml_feature_null_critical_ratio", limit, feature=name, window=window, baseline="reference")
+
+
 def _features(artefact: Artefact, _: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
     for name, item in artefact.document["features"].items():
         values, at = rows[f"feature:{name}"], {"feature": name, "window": window}
@@ -242,17 +260,18 @@ def _features(artefact: Artefact, _: Settings, window: str, rows: pd.DataFrame) 
         valid = x[np.isfinite(x)]
         yield exact("ml_feature_null_ratio", x.isna().sum() / len(x), **at)
         yield exact("ml_feature_invalid_ratio", np.isinf(x).sum() / len(x), **at)
-        yield exact("ml_feature_out_of_range_ratio", (~valid.between(*item["range"])).sum() / len(valid), **at)
+        if len(valid):
+            yield exact("ml_feature_out_of_range_ratio", (~valid.between(*item["range"])).sum() / len(valid), **at)
 
 
 def _drift(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
-    alpha = _alpha(artefact.document, settings)
+    alpha = _alpha(artefact.document, settings, window)
     for name, item in artefact.document["features"].items():
         at = {"feature": name, "window": window, "baseline": "reference"}
         current, reference = feature_counts(item, rows[f"feature:{name}"]), artefact.reference_counts(name)
         found = psi(current, reference, item["kind"] == "categorical")
         if found:
-            noise = artefact.psi_noise(window, name)
+            noise = artefact.psi_noise(window, settings.seconds(window), name)
             yield close("ml_feature_psi", found[0], **at)
             limit = psi_critical(noise, found[1], (current.sum(), reference.sum()), alpha)
             yield close("ml_feature_psi_critical", limit, **at)
@@ -287,7 +306,8 @@ def _predictions(artefact: Artefact, settings: Settings, window: str, rows: pd.D
     value, bins = psi(current, reference, False) or (np.nan, 0)
     yield close("ml_prediction_psi", value, window=window, baseline="reference")
     counts = (current.sum(), reference.sum())
-    limit = psi_critical(artefact.psi_noise(window, "__score__"), bins, counts, _alpha(document, settings))
+    noise = artefact.psi_noise(window, settings.seconds(window), "__score__")
+    limit = psi_critical(noise, bins, counts, _alpha(document, settings, window))
     yield close("ml_prediction_psi_critical", limit, window=window, baseline="reference")
 
 
@@ -302,7 +322,7 @@ def _class_shift(artefact: Artefact, settings: Settings, window: str, rows: pd.D
         error = np.sqrt(stats.bernoulli.var((here + known) / (n + m)) * (1 / n + 1 / m) * noise["phi"])
         at = {"window": window, "baseline": "reference", "class": name}
         yield close("ml_prediction_class_shift_sigmas", (here / n - known / m) / error, **at)
-        limit = sigmas(_alpha(document, settings), len(reference), noise)
+        limit = sigmas(_alpha(document, settings, window), len(reference), noise)
         yield close("ml_prediction_class_shift_critical_sigmas", limit, **at)
 
 

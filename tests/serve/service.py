@@ -41,7 +41,7 @@ def model(source: str, **changes: Any) -> Row:
         "latency": {"limit": "500ms"},
         "predictions": {
             "source": source,
-            "columns": {"version": "version", "prediction": "prediction", "score": "score", "latency": "latency"},
+            "columns": {name: name for name in ("version", "prediction", "score", "latency", "fallback", "error")},
         },
         "labels": {"source": f"{source}-labels", "maturity": "1s", "grace": "1h"},
         "features": {"object": "features", "numeric": {"temp": {"range": [-30, 50]}}, "categorical": {"carrier": None}},
@@ -71,7 +71,8 @@ def prediction(number: int, at: float, **changes: Any) -> Row:
     score = (number * 37 % 101) / 100
     features = {"temp": float(number * 7 % 40 - 10), "carrier": ("AA", "UA", "DL")[number % 3]}
     row = {"timestamp": at, "id": f"p{number}", "version": "v1", "prediction": "yes" if score >= 0.5 else "no"}
-    return row | {"score": score, "latency": (number % 40) / 100, "features": features} | changes
+    row |= {"score": score, "latency": (number % 40) / 100, "fallback": number % 50 == 0, "error": number % 99 == 0}
+    return row | {"features": features} | changes
 
 
 def label(number: int, at: float) -> Row:
@@ -133,8 +134,8 @@ def write_full_windows(folder: Path, start: float) -> float:
 
 
 def prepare_hostile(folder: Path, count: int, at: float) -> Path:
-    """Features, classes, versions and a file with quotes, newlines and HTML, and a log of them; returns the configuration."""
-    outer = 'fe\'a"t'
+    """A log and a configuration whose features, classes, versions and files have quotes, newlines and HTML."""
+    outer = "fe'a\"t"
     settings = model("risk", classes=[HOSTILE, "yes"])
     settings["features"] = {"object": outer, "numeric": {HOSTILE: None}, "categorical": {f"{HOSTILE}2": None}}
     document = config("risk") | {"models": {"risk": settings}}

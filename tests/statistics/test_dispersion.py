@@ -59,9 +59,7 @@ def test_with_dispersion_the_limit_is_the_scaled_chi_square_at_its_lower_bound(a
 
 
 def test_more_windows_bring_the_limit_down_to_the_two_moment_fit():
-    limits = [
-        critical_psi(0.01, 10, 1000, 30_000, Dispersion(k, 90.0, 1800.0, 10.0)) for k in (5, 20, 60, 10**6)
-    ]
+    limits = [critical_psi(0.01, 10, 1000, 30_000, Dispersion(k, 90.0, 1800.0, 10.0)) for k in (5, 20, 60, 10**6)]
     assert limits == sorted(limits, reverse=True)
     exact = 10 * stats.chi2.isf(0.01, 9) * (1 / 1000 + 1 / 30_000)
     assert limits[-1] == pytest.approx(exact, rel=1e-2)

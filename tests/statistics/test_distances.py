@@ -81,9 +81,7 @@ def test_no_psi_without_two_bins_or_without_rows(current, reference):
 
 
 def test_psi_refuses_histograms_over_different_bins():
-    with pytest.raises(
-        ValueError, match=r"psi: expected histograms over the same bins, got \(2,\) and \(3,\)"
-    ):
+    with pytest.raises(ValueError, match=r"psi: expected histograms over the same bins, got \(2,\) and \(3,\)"):
         psi(np.array([1, 2]), np.array([1, 2, 3]))
 
 

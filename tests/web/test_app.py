@@ -18,9 +18,7 @@ from starlette.types import ASGIApp, Message
 from ml_exporter.web import ModelRow, Snapshot, create_app
 
 NOW = 1_700_000_000.0
-EXPOSITION = (
-    b'# HELP ml_window_rows Rows.\n# TYPE ml_window_rows gauge\nml_window_rows{model="m"} 1.0\n' * 40_000
-)
+EXPOSITION = b'# HELP ml_window_rows Rows.\n# TYPE ml_window_rows gauge\nml_window_rows{model="m"} 1.0\n' * 40_000
 SCRIPT = "<script>alert('x')</script>"
 ROW = ModelRow("fraud", "payments", "1", "binary", ("v1", "v2"), NOW - 60, 123_456, "ok")
 SNAPSHOT = Snapshot(
@@ -285,9 +283,7 @@ def test_the_landing_page_says_what_is_missing(world: World) -> None:
 @pytest.mark.parametrize("field", ["name", "team", "tier", "task", "state"])
 @pytest.mark.parametrize("hostile", [SCRIPT, '" onmouseover="alert(1)', "{{ 7 * 7 }}", "a\x00\n&amp;"])
 def test_text_from_a_log_stays_text(world: World, field: str, hostile: str) -> None:
-    world.snapshot = replace(
-        SNAPSHOT, models=(replace(ROW, **{field: hostile}), replace(ROW, versions=(hostile,)))
-    )
+    world.snapshot = replace(SNAPSHOT, models=(replace(ROW, **{field: hostile}), replace(ROW, versions=(hostile,))))
     page = world.get("/").text
     honest = Tags(World(None).get("/").text)
     assert {tag for tag, _ in Tags(page).tags} <= {tag for tag, _ in honest.tags}

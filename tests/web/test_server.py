@@ -29,9 +29,7 @@ def exporter(exposition: bytes = b"up 1.0\n") -> ASGIApp:
     return create_app(lambda: snapshot, lambda: 0.0, "1.2.3")
 
 
-def limits(
-    *, header: float = NEVER, request: float = NEVER, idle: float = NEVER, connections: int = 64
-) -> Limits:
+def limits(*, header: float = NEVER, request: float = NEVER, idle: float = NEVER, connections: int = 64) -> Limits:
     return Limits(header, request, idle, connections, header_bytes=4096, body_bytes=8192)
 
 
@@ -254,9 +252,7 @@ def test_a_small_body_does_no_harm(serve: Serve) -> None:
         b"GET /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
     ],
 )
-def test_what_is_no_http_ends_the_connection_alone(
-    serve: Serve, sent: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_is_no_http_ends_the_connection_alone(serve: Serve, sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
     server = serve()
     with caplog.at_level(logging.DEBUG), closing(connect(server)) as connection:
         connection.sendall(sent)
@@ -300,9 +296,7 @@ def test_connections_that_end_are_forgotten(serve: Serve) -> None:
 # Life
 
 
-def test_an_app_that_fails_answers_500_and_the_server_lives(
-    serve: Serve, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_app_that_fails_answers_500_and_the_server_lives(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     async def fail(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/fail":
             raise RuntimeError("boom")
@@ -352,9 +346,7 @@ def test_a_taken_port_is_an_error_that_says_what_to_do(serve: Serve) -> None:
     assert rest.endswith(". Free it or choose another.")
 
 
-@pytest.mark.parametrize(
-    ("host", "port"), [("no-such-host.invalid", 0), ("192.0.2.1", 0), ("127.0.0.1", 70_000)]
-)
+@pytest.mark.parametrize(("host", "port"), [("no-such-host.invalid", 0), ("192.0.2.1", 0), ("127.0.0.1", 70_000)])
 def test_an_address_that_cannot_be_used_is_an_error(host: str, port: int) -> None:
     with pytest.raises(ProblemsError, match="an address that can be listened on"):
         Server(exporter(), host, port).start()

@@ -40,11 +40,14 @@ def null_noise(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
 
     `sigmas · sqrt(p (1 - p) (1/n + 1/M) phi)` for n rows against M, with two-sided critical sigmas. p is the
     reference's ratio with half a null more, `(k + 0.5) / (M + 1)`, so that a feature without nulls has a width too.
-    A value above 1 - p cannot be exceeded: the window is too short for a feature whose nulls come in runs.
+    n is at most what a window of this length had on average in the reference: a run of nulls fills a busy hour as
+    well as a quiet one, so more rows do not make it rarer. A value above 1 - p cannot be exceeded: the window is too
+    short for a feature whose nulls come in runs.
     """
     layout = baseline.layout
     for window in windows.for_features():
         alpha = alpha_of(windows.alpha, window.seconds, baseline.day_seconds)
+        part = window.seconds * 1e6 / max(1, baseline.end_us - baseline.start_us)
         for item in layout.features:
             _, rows = nulls(layout, window.vector, item)
             known, reference_rows = nulls(layout, baseline.vector, item)
@@ -52,7 +55,8 @@ def null_noise(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
                 continue
             share = (known + 0.5) / (reference_rows + 1)
             noise = phi_of(baseline, window, f"null:{item.name}")
-            error = math.sqrt(share * (1 - share) * (1 / rows + 1 / reference_rows) * noise.phi)
+            counted = min(rows, reference_rows * part)
+            error = math.sqrt(share * (1 - share) * (1 / counted + 1 / reference_rows) * noise.phi)
             labels = (windows.model, window.name, REFERENCE, item.name)
             limit = critical_sigmas(alpha, 1, noise.windows, noise.phi) * error
             yield Sample("ml_feature_null_critical_ratio", labels, limit)

@@ -37,6 +37,7 @@ def mean_shift(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
     """Shift of each numeric feature's mean, in robust standard deviations of the reference."""
     layout = baseline.layout
     for window in windows.for_features():
+        alpha = alpha_of(windows.alpha, window.seconds, baseline.day_seconds)
         for item in layout.features:
             if not isinstance(item, NumericBins):
                 continue
@@ -51,12 +52,7 @@ def mean_shift(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
             reference_rows = int(layout.cells(baseline.vector, FEATURE_PREFIX + item.name)["valid"][0])
             error = there.standard_error * math.sqrt(noise.phi * (reference_rows / rows + 1.0))
             yield Sample("ml_feature_mean_shift_sigmas", labels, value - there.value)
-            limit = (
-                critical_sigmas(
-                    alpha_of(windows.alpha, window.seconds, baseline.day_seconds), 1, noise.windows, noise.phi
-                )
-                * error
-            )
+            limit = critical_sigmas(alpha, 1, noise.windows, noise.phi) * error
             yield Sample("ml_feature_mean_shift_critical_sigmas", labels, limit)
 
 
