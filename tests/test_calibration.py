@@ -4,10 +4,11 @@ import random
 from typing import Any
 
 import numpy as np
+import pytest
 from tests import build
 from tests.build import HOUR, MINUTE, NOON
 
-from ml_exporter.baseline import SCORE, Baseline, dump, load, misfits
+from ml_exporter.baseline import SCORE, Baseline, Phi, dump, load, misfits
 from ml_exporter.calibration import MAX_CATEGORIES, Reference, calibrate, fit_layout
 from ml_exporter.config import Time
 from ml_exporter.layout import CategoryBins, NumericBins
@@ -55,6 +56,18 @@ def test_a_made_baseline_comes_back_and_fits() -> None:
     assert {"temp", "wind", "carrier", SCORE} == baseline.noise["1h"].psi.keys()
     assert baseline.noise["1h"].psi["temp"].windows == 72
     assert baseline.noise["1h"].phi["accuracy"].windows == 72
+
+
+def test_nulls_in_whole_hours_are_learned_for_every_length() -> None:
+    rows, labels = reference()
+    for number, row in enumerate(rows):
+        row["feature:temp"] = None if number // 30 % 8 == 0 else 3.0  # every eighth hour of thirty rows, nothing else
+        row["feature:carrier"] = "AA"
+    noise = made(rows, labels).noise
+    assert noise["1h"].phi["null:temp"] == Phi(72, pytest.approx(30.0))
+    assert noise["1d"].phi["null:temp"] == Phi(3, 1.0)
+    assert noise["1h"].phi["null:carrier"] == Phi(72, 1.0)
+    assert {f"null:{name}" for name in ("temp", "wind", "carrier")} <= noise["1d"].phi.keys()
 
 
 def test_a_feature_of_sentinels_has_finite_bins() -> None:

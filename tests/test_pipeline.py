@@ -10,6 +10,7 @@ from tests.build import DAY, HOUR, MINUTE, NOON, SECOND
 
 from ml_exporter.baseline import SCORE, Noise, Phi, PsiNoise
 from ml_exporter.catalogue import BY_NAME, QUALITY, HistogramSample, Sample
+from ml_exporter.config import Config
 from ml_exporter.panes import FINE
 from ml_exporter.pipeline import MAX_VERSIONS, OTHER, Counting, Timing, alpha, evaluate, windows_at
 from ml_exporter.records import LABEL_STATUSES, Batch
@@ -33,8 +34,8 @@ def windows(counting: Counting, now: int) -> Windows:
     return windows_at(counting, "flights", build.model(), build.config().time, now)
 
 
-def samples(counting: Counting, now: int) -> Samples:
-    found = list(evaluate(counting, build.baseline(), "flights", build.config(), now))
+def samples(counting: Counting, now: int, config: Config | None = None) -> Samples:
+    found = list(evaluate(counting, build.baseline(), "flights", config or build.config(), now))
     plain = {(item.name, item.labels): item.value for item in found if isinstance(item, Sample)}
     assert len(plain) == sum(isinstance(item, Sample) for item in found), "a series came twice"
     return plain
@@ -143,7 +144,11 @@ def test_an_empty_window_has_no_ratios() -> None:
     counting = fed([NOON - HOUR * 10], NOON - HOUR * 10)
     found = samples(counting, NOON)
     assert found["ml_window_rows", ("flights", "1h")] == 0
-    assert {name for name, labels in found if "1h" in labels} == {*ALWAYS_THERE, "ml_labelled_rows"}
+    assert {name for name, labels in found if "1h" in labels} == {
+        *ALWAYS_THERE,
+        "ml_false_alarm_alpha",
+        "ml_labelled_rows",
+    }
     assert "ml_feature_null_ratio" in {name for name, labels in found if "1d" in labels}
 
 
@@ -314,11 +319,27 @@ def test_counters_never_go_down() -> None:
 
 def test_alpha_is_the_budget_over_all_alerting_series() -> None:
     model, time = build.model(), build.config().time
-    series = 3 + 2 + 1 + 1  # PSI of three features, mean shift of two, PSI of the scores, class shift
-    assert alpha(model, time) == pytest.approx(1.0 / (series * 30))
-    assert alpha(build.model(false_alarms_per_month=0.5), time) == pytest.approx(0.5 / (series * 30))
+    drift = 3 + 2 + 1 + 1  # PSI of three features, mean shift of two, PSI of the scores, class shift
+    nulls = 3  # all hours of a day count as one test
+    assert alpha(model, time) == pytest.approx(1.0 / ((drift + nulls) * 30))
+    assert alpha(build.model(false_alarms_per_month=0.5), time) == pytest.approx(0.5 / ((drift + nulls) * 30))
     weekly = build.replace_section(model.windows, features=("1h", "1d", "7d"), head=("1h", "1d", "7d"))
-    assert alpha(build.model(windows=weekly), time) == pytest.approx(1.0 / (series * (30 + 30 / 7)))
+    assert alpha(build.model(windows=weekly), time) == pytest.approx(1.0 / (drift * (30 + 30 / 7) + nulls * 30))
+    daily = build.replace_section(model.windows, features=("1d",))
+    assert alpha(build.model(windows=daily), time) == pytest.approx(1.0 / (drift * 30)), "nobody reads nulls"
+
+
+@pytest.mark.parametrize(("hour", "day"), [(3600.0, 86400.0), (6.0, 144.0)])
+def test_alpha_is_exported_for_what_alerts_read(hour: float, day: float) -> None:
+    model = build.model(windows=build.replace_section(build.model().windows, features=("5m", "1h", "1d", "7d")))
+    config = build.replace_section(build.config(), models={"flights": model}, time=build.time(hour=hour, day=day))
+    found = samples(fed([NOON], NOON), NOON, config)
+    exported = {labels[1:]: value for (name, labels), value in found.items() if name == "ml_false_alarm_alpha"}
+    daily = alpha(model, config.time)
+    drift = ("feature_psi", "feature_mean_shift", "prediction_psi", "prediction_class_shift")
+    assert exported == {(signal, window): daily for signal in drift for window in ("1d", "7d")} | {
+        ("feature_null_ratio", "1h"): pytest.approx(daily / 24)
+    }
 
 
 def test_alpha_does_not_depend_on_compressed_time() -> None:

@@ -324,7 +324,7 @@ METRICS: tuple[Metric, ...] = (
         "ml_exporter_source_lag_seconds",
         "gauge",
         "seconds",
-        "Age of the oldest bytes that are not read yet; 0 when all is read.",
+        "Time since the newest bytes that are not read yet were written; 0 when all is read.",
         ("source",),
     ),
     Metric(

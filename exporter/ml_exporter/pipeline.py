@@ -176,6 +176,7 @@ class Counting:
     def expire(self, now_us: int) -> None:
         """Forgets what no window can reach any more."""
         oldest = self.panes.newest_us - self.timing.retention_us
+        self.versions_us = {name: seen for name, seen in self.versions_us.items() if seen >= oldest}
         self.panes.drop_before("hour", oldest)
         self.statuses["orphan"] += self.join.expire(self.panes.newest_us, now_us)
 

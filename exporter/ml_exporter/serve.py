@@ -54,6 +54,7 @@ class Exporter:
         self.fleet = self._assemble(self.loaded)
         self._renderer = Renderer()
         self._process = process_metrics()
+        self._failing: dict[str, str] = {}
 
     def _assemble(self, loaded: Loaded) -> Fleet:
         fleet = Fleet.of(loaded)
@@ -100,11 +101,20 @@ class Exporter:
         self.fleet.keep_counters(old)
 
     def read(self, until: float) -> bool:
-        """Reads until nothing more is there, or the monotonic time has come, or a commit is due by size.
+        """Reads until nothing more is there or the monotonic time has come. True: all was read."""
+        all_read = self.fleet.read(self.now_us, lambda: time.monotonic() >= until)
+        self._log_sources()
+        return all_read
 
-        True: all was read.
-        """
-        return self.fleet.read(self.now_us, lambda: time.monotonic() >= until)
+    def _log_sources(self) -> None:
+        """Logs every source whose error came, changed or went."""
+        errors = {feed.name: feed.error for feed in self.fleet.feeds if not feed.up}
+        for name, error in errors.items():
+            if error != self._failing.get(name):
+                log.error("source fails source=%s: %s", name, "; ".join(error.splitlines()))
+        for name in self._failing.keys() - errors.keys():
+            log.info("source works again source=%s", name)
+        self._failing = errors
 
     def now_us(self) -> int:
         """The clock in microseconds."""
@@ -163,8 +173,9 @@ class Exporter:
             windows = windows_at(counting, name, model, self.loaded.config.time, self.now_us())
             longest = max(windows.current, key=lambda window: window.seconds, default=None)
             rows = int(counting.layout.cells(longest.vector, "rows")["rows"][0]) if longest else None
-            failed = [feed.error for feed in self.fleet.of_model(name) if not feed.up]
+            failed = [line for feed in self.fleet.of_model(name) if not feed.up for line in feed.error.splitlines()]
             state = "; ".join(failed) or ("no predictions yet" if not newest_us else "ok")
+            state = state.encode(errors="replace").decode()  # a path may have bytes that are no UTF-8
             last = newest_us / 1e6 if newest_us else None
             yield ModelRow(
                 name, model.team, model.tier, model.task, tuple(sorted(counting.versions_us)), last, rows, state

@@ -61,11 +61,14 @@ class Groups:
 
     def where(self, mask: Bools) -> Vector:
         """How many rows are marked, by group. Shape (count,)."""
+        if self.starts is not None and len(mask):
+            marked: Vector = np.add.reduceat(mask, self.starts, dtype=np.int64)
+            return marked
         return np.bincount(self.index[mask], minlength=self.count)
 
     def take(self, mask: Bools) -> "Groups":
         """The groups of the marked rows."""
-        return Groups(self.index[mask], self.count, None)
+        return self if mask.all() else Groups(self.index[mask], self.count, None)
 
 
 def group_rows(keys: Vector) -> tuple[Vector, Groups]:
@@ -140,7 +143,8 @@ class Vectoriser:
         histogram = layout.cells(matrix, "scores")["histogram"]
         width = len(layout.score_edges) + 1
         both = known & usable
-        code = predicted[both].astype(np.intp) * (len(LABEL_STATES) * width) + bins[both]
+        code = predicted.astype(np.intp) * (len(LABEL_STATES) * width) + bins
+        code = code if both.all() else code[both]
         histogram[:] = groups.take(both).counts(code, histogram.shape[1])
         layout.cells(matrix, "scores")["invalid"][:, 0] = groups.where(~usable & ~np.isnan(score))
         flags = layout.cells(matrix, "flags")
@@ -275,7 +279,7 @@ def _numeric(x: Floats, item: NumericBins, binner: Binner, groups: Groups, cells
     cells["invalid"][:, 0] = counts[:, binner.invalid]
     cells["valid"][:, 0] = counts[:, :bins].sum(axis=1)
     if counts[:, bins:].any():
-        z[codes >= bins] = 0.0
+        np.copyto(z, 0.0, where=codes >= bins)
     beyond = np.abs(z) > Z_LIMIT
     if beyond.any():
         cells["clipped"][:, 0] = groups.where(beyond)

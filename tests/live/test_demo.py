@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 from servers import tools, until
 
 DEMO = Path(__file__).parents[2] / "examples/01-flights"
@@ -56,6 +57,13 @@ def alive(session):
     return found
 
 
+def accuracy_limit():
+    """Return the accuracy below which the model of the demo pages."""
+    rows = yaml.safe_load((DEMO / "thresholds.yaml").read_text())
+    (row,) = (row for row in rows if (row["signal"], row["severity"]) == ("accuracy", "critical"))
+    return row["overrides"][0]["value"]
+
+
 def test_the_demo_delivers_a_page(tmp_path):
     tools("latest")
     with playing(tmp_path) as (process, output):
@@ -67,7 +75,7 @@ def test_the_demo_delivers_a_page(tmp_path):
     told = re.search(r"right in ([\d.]+)% .* at most ([\d.]+)%; the limit is ([\d.]+)%", shown)
     assert told is not None
     value, upper, limit = map(float, told.groups())
-    assert value < upper < limit == 65
+    assert value < upper < limit == pytest.approx(100 * accuracy_limit())
     assert re.search(r"Runbook: +http://127\.0\.0\.1:\d+/runbooks/MLAccuracyLow", shown)
     assert "firing  MLAccuracyLow (critical)" in shown
     assert "Traceback" not in shown
@@ -91,4 +99,5 @@ def test_without_servers_it_says_what_would_have_paged(tmp_path):
     with playing(tmp_path, ML_EXPORTER_TOOLS=str(tmp_path / "none")) as (process, output):
         assert process.wait() == 0, output()
         assert alive(process.pid) == []
-    assert "The whole interval of the accuracy lies below 65 %. With Prometheus this would page" in output()
+    limit = f"{accuracy_limit():.0%}".replace("%", " %")
+    assert f"The whole interval of the accuracy lies below {limit}. With Prometheus this would page" in output()

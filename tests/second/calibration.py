@@ -97,15 +97,19 @@ def _distribution(days: list[np.ndarray], categorical: bool) -> Json:
 
 
 def phis(document: Json, table: pd.DataFrame) -> dict[str, Json]:
-    """Phi of every statistic by day: mean squared distance from the whole in squared errors, at least 1."""
+    """Phi of every statistic by day: mean squared distance from the whole in squared errors, at least 1.
+
+    A statistic without error, such as the null ratio of a feature that is never null, has 1.
+    """
     day = table["timestamp"].dt.floor("D")
     found = {}
     for name, measure in _measures(document).items():
         whole = measure(table)
         days = [item for _, rows in table.groupby(day) if (item := measure(rows)) and item.rows >= FEWEST_ROWS]
         if whole and len(days) > 1:
-            squares = [(item.value - whole.value) ** 2 / (whole.error**2 * whole.rows / item.rows) for item in days]
-            found[name] = {"windows": len(days), "phi": max(1.0, float(np.mean(squares)))}
+            distances = [(item.value - whole.value) ** 2 * item.rows for item in days]
+            squares = np.mean(distances) / (whole.error**2 * whole.rows) if whole.error else 1.0
+            found[name] = {"windows": len(days), "phi": max(1.0, float(squares))}
     return found
 
 

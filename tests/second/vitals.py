@@ -160,7 +160,7 @@ def expected(document: Json, settings: Settings, table: pd.DataFrame, labels: pd
 
 
 def _alpha(document: Json, settings: Settings, window: str) -> float:
-    """One test's share of a month's false alarms: drift over days or more, and the nulls of all hours of a day as one."""
+    """One test's share of a month's false alarms: drift over days or more, all hours of a day's nulls as one."""
     kinds = [item["kind"] for item in document["features"].values()]
     lengths = {name: settings.seconds(name) / DAY for name in settings.windows}
     drift = sum((len(kinds) + kinds.count("numeric") + 2) * 30 / days for days in lengths.values() if days >= 1)
@@ -277,7 +277,7 @@ def _drift(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFra
             yield close("ml_feature_psi_critical", limit, **at)
             if noise:
                 yield exact("ml_feature_psi_overdispersion", noise["overdispersion"], **at)
-        if item["kind"] == "categorical":
+        if item["kind"] == "categorical" or not current.sum():
             continue
         z, counts = standardised(item, rows[f"feature:{name}"]), item["counts"]
         m, centre = counts["valid"], counts["z"] / UNIT / counts["valid"]

@@ -1,6 +1,8 @@
 """A running exporter and logs that grow, rotate, vanish and stop. One process; every test has a model of its own."""
 
+import html
 import os
+import re
 import time
 
 import pytest
@@ -84,13 +86,19 @@ def test_a_source_that_fails_says_so_and_comes_back(exporter, name):
     failing = exporter.until(lambda found: found("ml_exporter_source_up", source=name) == 0.0, "the source to fail")
     assert failing("ml_exporter_source_up", source=f"{name}-labels") == 1.0
     append(exporter.folder / "empty-labels.jsonl", lines([service.label(1, time.time())]))  # others go on
-    assert name in fetch(exporter.server.url).decode()
+    told = f"{log}: expected a log file that can be read, got "
+    assert told in html.unescape(fetch(exporter.server.url).decode())
     if name == "folder":
         log.rmdir()
     log.unlink(missing_ok=True)
     append(log, predictions(3, first=2))
     back = exporter.until_counted(name, 5)
     assert back("ml_exporter_source_up", source=name) == 1.0
+    logged = [line for line in exporter.log().splitlines() if f"source={name}" in line]
+    levels = [re.search(r"level=(\w+)", line)[1] for line in logged]
+    assert (levels[0], levels[-1]) == ("ERROR", "INFO")
+    assert len(levels) < 5  # once for each error, not for each attempt
+    assert f"source fails source={name}: {told}" in logged[0]
 
 
 def test_an_empty_log_is_fine(exporter):
@@ -106,8 +114,13 @@ def test_a_glob_takes_new_files_whatever_their_name(exporter):
     exporter.until_counted("many", 2)
     with open(os.fsencode(exporter.folder) + b"/many-\xff.jsonl", "wb") as log:  # a name that is no UTF-8
         log.write(predictions(3, first=2))
-    exporter.until_counted("many", 5)
-    assert exporter.metrics()("ml_exporter_state_up") == 1.0
+    found = exporter.until_counted("many", 5)
+    assert found("ml_exporter_state_up") == 1.0
+    os.symlink(b"many-\xfe.jsonl", os.fsencode(exporter.folder) + b"/many-\xfe.jsonl")
+    exporter.until(lambda found: found("ml_exporter_source_up", source="many") == 0.0, "a source that fails in part")
+    append(exporter.folder / "many-1.jsonl", predictions(1, first=5))
+    exporter.until_counted("many", 6)
+    assert "many-?.jsonl: expected a log file that can be read" in fetch(exporter.server.url).decode()
 
 
 def windowed(found, model):

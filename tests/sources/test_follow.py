@@ -1,6 +1,7 @@
 """Following files: every way in which a log is rotated, cut at any place, gives each line exactly once."""
 
 import gzip
+import itertools
 import os
 import threading
 from pathlib import Path
@@ -499,3 +500,16 @@ def test_good_files_come_before_the_error(tmp_path):
         with pytest.raises(SourceError, match="no regular file"):
             seen.extend(batch.lines for batch, _ in tail.batches(Position(), threading.Event(), LATER))
         assert sum(seen) == 1
+
+
+def test_a_busy_file_does_not_starve_the_others(tmp_path):
+    """A call ends at the end of the files as they were: labels and other files have their turn, whoever writes."""
+    busy, other = tmp_path / "a-1", tmp_path / "a-2"
+    busy.write_bytes(b"1\n")
+    other.write_bytes(b"2\n")
+    read = []
+    for chunk, _ in itertools.islice(chunks(Source(str(tmp_path / "a-*")), Position(), Handles(), 0.0), 20):
+        read.append(chunk.content)
+        with busy.open("ab") as log:
+            log.write(b"3\n")
+    assert read == [b"", b"1\n3\n", b"2\n"]

@@ -1,11 +1,16 @@
 """Shares of null, unreadable, implausible and unknown values, against counts by hand."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
+import pytest
+from scipy import stats
 from tests import build
 from tests.build import DAY, NOON
 
+from ml_exporter.baseline import Noise, Phi
+from ml_exporter.layout import Vector
 from ml_exporter.vitals import data
 
 LAYOUT = build.layout()
@@ -47,6 +52,58 @@ def test_the_reference_has_the_same_ratios() -> None:
 
 def test_a_window_without_rows_has_no_ratio() -> None:
     assert build.values(data.feature_quality(build.windows(LAYOUT.zeros()), BASELINE)) == {}
+
+
+ALPHA = 0.01
+
+
+def temps(null: int, valid: int, invalid: int = 0) -> Vector:
+    values = [None] * null + [5.0] * valid + [math.inf] * invalid
+    return build.vector(LAYOUT, [{"feature:temp": value} for value in values])
+
+
+def null_limit(rows: Vector, reference: Vector, phi: Phi | None = None, seconds: float = 86400.0) -> float:
+    """The critical excess of temp's null ratio over ten days of reference."""
+    noise = {"1d": Noise({}, {"null:temp": phi})} if phi else {}
+    span = {"start_us": NOON - 10 * DAY, "end_us": NOON, "window_seconds": {"1d": 86400.0}}
+    windows = build.windows(rows, alpha=ALPHA)
+    windows = replace(windows, current=(replace(windows.current[0], seconds=seconds),))
+    found = build.values(data.null_noise(windows, build.baseline(LAYOUT, reference, noise=noise, **span)))
+    assert {key[-1] for key in found} == {"temp", "wind", "carrier"}
+    return found["ml_feature_null_critical_ratio", "1d", "reference", "temp"]
+
+
+def test_a_null_ratio_may_exceed_the_reference_by_a_binomial_error() -> None:
+    share = 100.5 / 1001
+    error = math.sqrt(share * (1 - share) * (1 / 50 + 1 / 1000))
+    found = null_limit(temps(20, 25, invalid=5), temps(100, 890, invalid=10))
+    assert found == pytest.approx(stats.norm.isf(ALPHA / 2) * error, rel=1e-9)
+
+
+def test_a_feature_without_nulls_has_a_width() -> None:
+    share = 0.5 / 1001
+    error = math.sqrt(share * (1 - share) * (1 / 50 + 1 / 1000))
+    assert null_limit(temps(50, 0), temps(0, 1000)) == pytest.approx(stats.norm.isf(ALPHA / 2) * error, rel=1e-9)
+
+
+def test_the_width_of_nulls_knows_how_they_cluster_and_how_long_the_window_is() -> None:
+    share = 100.5 / 1001
+    error = math.sqrt(share * (1 - share) * 9.0 * (1 / 4 + 1 / 1000))
+    found = null_limit(temps(2, 2), temps(100, 900), Phi(30, 9.0), seconds=3600.0)
+    assert found == pytest.approx(stats.t.isf(ALPHA / 24 / 2, 29) * error, rel=1e-9)
+
+
+def test_a_busy_window_is_as_wide_as_the_average_one_of_the_reference() -> None:
+    """A thousand rows in ten days are a hundred a day."""
+    usual = null_limit(temps(10, 90), temps(100, 900), Phi(30, 9.0))
+    assert null_limit(temps(50, 450), temps(100, 900), Phi(30, 9.0)) == pytest.approx(usual, rel=1e-12)
+    assert null_limit(temps(5, 45), temps(100, 900), Phi(30, 9.0)) > usual
+
+
+@pytest.mark.parametrize(("rows", "reference"), [((0, 0), (5, 5)), ((5, 5), (0, 0))])
+def test_without_two_sides_nulls_have_no_limit(rows: tuple[int, int], reference: tuple[int, int]) -> None:
+    baseline = build.baseline(LAYOUT, temps(*reference))
+    assert build.values(data.null_noise(build.windows(temps(*rows)), baseline)) == {}
 
 
 def test_features_are_computed_over_their_windows_only() -> None:

@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,26 @@ def test_the_critical_value_knows_the_dispersion_of_the_reference() -> None:
     d = 2 * 90.0**2 / 1800.0 * stats.chi2.ppf(0.1, 29) / 29
     assert critical == pytest.approx(90.0 / d * stats.chi2.isf(ALPHA, d) * (1 / 100 + 1 / 1000), rel=1e-9)
     assert overdispersion == 10.0
+
+
+def test_a_window_that_the_reference_cannot_show_borrows_the_noise_of_days() -> None:
+    noise = Noise({"temp": PsiNoise(windows=30, mean=90.0, variance=1800.0, overdispersion=10.0)}, {})
+    baseline = build.baseline(LAYOUT, temps(REFERENCE), noise={"1d": noise}, window_seconds={"1d": 86400.0})
+    day = build.windows(temps(WINDOW), alpha=ALPHA)
+    month = replace(day, current=(replace(day.current[0], name="30d", seconds=30 * 86400.0),), features=("30d",))
+    first, second = (build.values(drift.feature_psi(item, baseline)) for item in (day, month))
+    assert len(second) == 3
+    assert {(name, feature): value for (name, _, _, feature), value in second.items()} == {
+        (name, feature): value for (name, _, _, feature), value in first.items()
+    }
+
+
+def test_an_hour_has_its_share_of_alpha() -> None:
+    baseline = build.baseline(LAYOUT, temps(REFERENCE))
+    day = build.windows(temps(WINDOW), alpha=ALPHA)
+    hour = replace(day, current=(replace(day.current[0], name="1h", seconds=3600.0),), features=("1h",))
+    critical = build.values(drift.feature_psi(hour, baseline))["ml_feature_psi_critical", "1h", "reference", "temp"]
+    assert critical == pytest.approx(stats.chi2.isf(ALPHA / 24, 4) * (1 / 100 + 1 / 1000), rel=1e-9)
 
 
 CATEGORIES = build.layout(CategoryBins("carrier", ("AA", "UA", "B6", "HA")))

@@ -264,11 +264,15 @@ def _find_rotated(file: FilePosition, handles: Handles) -> FilePosition | None:
 
 
 def _read(descriptor: int, file: FilePosition, limit: int, now: float) -> Iterator[tuple[Chunk, FilePosition]]:
-    """Chunks of one file with its position behind each."""
+    """Chunks of one file with its position behind each.
+
+    What is written meanwhile is left for the next call: a busy file would starve the others.
+    """
+    end = os.fstat(descriptor).st_size
     while True:
         size = os.fstat(descriptor).st_size
         half = min(_LARGEST_CHUNK_BYTES, max(_SMALLEST_CHUNK_BYTES, (size - file.offset) // 2))
-        content = _read_lines(descriptor, file.offset, max(half, limit + 1))
+        content = _read_lines(descriptor, file.offset, max(half, limit + 1)) if file.offset < end else b""
         if content.startswith(b"\0") and os.pread(descriptor, 1, size - 1) == b"\0":
             break  # space reserved for lines to come
         chunk, moved = _cut(content, file, limit)
