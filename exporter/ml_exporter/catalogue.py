@@ -351,7 +351,7 @@ METRICS: tuple[Metric, ...] = (
         "ml_exporter_series_dropped_total",
         "counter",
         "",
-        "Series not exported because of a cap, by reason.",
+        "Series left out because of a cap, counted at every evaluation, by reason.",
         ("reason",),
     ),
 )
