@@ -100,6 +100,15 @@ class Fleet:
         """The feeds of one model."""
         return tuple(feed for feed in self.feeds if feed.model == name)
 
+    def troubles(self, name: str, usable: bool) -> Iterator[str]:
+        """What is wrong with a model's logs: failing sources and, without any `usable` row, why rows were refused."""
+        for feed in self.of_model(name):
+            if not feed.up:
+                yield from feed.error.splitlines()
+            elif not usable and feed.rejected:
+                reasons = ", ".join(f"{count:,} {reason}" for reason, count in feed.rejected.most_common())
+                yield f"{feed.name}: every row was refused ({reasons})"
+
     @property
     def caught_up(self) -> bool:
         """Whether every source was read to its end since the start, or fails."""

@@ -173,10 +173,10 @@ class Exporter:
             windows = windows_at(counting, name, model, self.loaded.config.time, self.now_us())
             longest = max(windows.current, key=lambda window: window.seconds, default=None)
             rows = int(counting.layout.cells(longest.vector, "rows")["rows"][0]) if longest else None
-            failed = [line for feed in self.fleet.of_model(name) if not feed.up for line in feed.error.splitlines()]
-            state = "; ".join(failed) or ("no predictions yet" if not newest_us else "ok")
-            state = state.encode(errors="replace").decode()  # a path may have bytes that are no UTF-8
             last = newest_us / 1e6 if newest_us else None
+            state = "ok" if newest_us else "no predictions yet"
+            state = "; ".join(self.fleet.troubles(name, usable=bool(newest_us))) or state
+            state = state.encode(errors="replace").decode()  # a path may have bytes that are no UTF-8
             yield ModelRow(
                 name, model.team, model.tier, model.task, tuple(sorted(counting.versions_us)), last, rows, state
             )
