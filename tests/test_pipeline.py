@@ -359,6 +359,14 @@ def test_panes_are_kept_as_long_as_the_longest_window_reaches() -> None:
     assert (unlabelled.grace_us, unlabelled.expire_us) == (0, 0)
 
 
+def test_before_the_first_row_windows_follow_the_clock() -> None:
+    counting = build.counting()
+    counting.last_arrival_us = NOON  # as after a start
+    found = samples(counting, NOON + MINUTE)
+    assert found["ml_window_rows", ("flights", "1h")] == 0
+    assert found["ml_window_end_timestamp_seconds", ("flights", "1h")] == NOON / 1e6
+
+
 def test_old_hours_are_forgotten() -> None:
     counting = fed([NOON, NOON + 20 * DAY], NOON + 20 * DAY)
     later = NOON + 40 * DAY

@@ -185,7 +185,7 @@ def windows_at(counting: Counting, name: str, model: Model, time: Time, now_us: 
     """The windows of a model at an instant: current ones end at the last settled pane, matured ones earlier."""
     timing, newest = counting.timing, counting.panes.newest_us
     end = now_us - timing.settle_us
-    if now_us - counting.last_arrival_us <= timing.idle_after_us:
+    if newest and now_us - counting.last_arrival_us <= timing.idle_after_us:
         end = min(end, newest)
     quality = tuple(dict.fromkeys((*model.windows.head, *model.windows.quality)))
     current = tuple(_windows(counting, model.windows.head, time, end))
