@@ -158,9 +158,9 @@ def vector(found: Layout, rows: Iterable[Mapping[str, Any]], actual: Mapping[str
     if actual:
         have = np.array([name in actual for name in source.column("id").to_pylist()])
         classes = [found.classes.index(actual[name]) for name in source.column("id").to_pylist() if name in actual]
-        again = vectoriser.scored(scored.predicted[have], scored.score[have])
+        again = vectoriser.scored(scored.predicted[have], scored.scores[have])
         delays = np.full(len(classes), 3600.0)
-        total = total + vectoriser.labels(again, np.array(classes, np.int8), delays, groups.take(have)).sum(axis=0)
+        total = total + vectoriser.labels(again, np.array(classes, np.int16), delays, groups.take(have)).sum(axis=0)
     return total
 
 

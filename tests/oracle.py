@@ -81,6 +81,9 @@ def labels(layout: Layout, rows: Iterable[tuple[int, float | None, int, float]])
             continue
         cells["scores"]["histogram"][score_cell(layout, predicted, 0, score)] -= 1
         cells["scores"]["histogram"][score_cell(layout, predicted, 1 + actual, score)] += 1
+        if layout.align == "arrival":
+            bins = len(layout.score_edges) + 1
+            cells["arrived"]["histogram"][actual * bins + bisect_right(layout.score_edges, score)] += 1
         quality["scored"][0] += 1
         quality["positive"][0] += actual
         quality["score"][0] += fixed(score, 24)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests import build
 
-from ml_exporter.baseline import SCORE, Baseline, Noise, Phi, PsiNoise, dump, load, misfits
+from ml_exporter.baseline import SCORE, Baseline, Noise, Phi, PsiNoise, aligned, dump, load, misfits
 from ml_exporter.config import Latency, Model, Time
 from ml_exporter.errors import BaselineError
 from ml_exporter.layout import CategoryBins, NumericBins
@@ -35,6 +35,20 @@ def test_it_comes_back_byte_for_byte() -> None:
     assert again.groups == learned().groups
     assert again.summary == learned().summary
     assert again.warnings == ("few rows",)
+
+
+def test_an_artefact_knows_no_alignment() -> None:
+    rows = [build.prediction(0, number) for number in range(50)]
+    cells = build.vector(build.layout(), rows, {f"p{number}": "yes" for number in range(0, 50, 2)})
+    found = build.baseline(cells=cells)
+    arriving = aligned(found, "arrival")
+    assert arriving.layout == build.layout(align="arrival")
+    assert dump(arriving) == dump(found)
+    quality = build.layout().cells(cells, "quality")
+    arrived = arriving.layout.cells(arriving.vector, "arrived")["histogram"].reshape(2, -1)
+    assert arrived.sum(axis=1).tolist() == [quality["scored"][0] - quality["positive"][0], quality["positive"][0]]
+    again = aligned(arriving, "prediction")
+    assert (again.layout, again.vector.tolist()) == (found.layout, cells.tolist())
 
 
 def test_hostile_names_and_extreme_numbers_come_back() -> None:

@@ -31,6 +31,24 @@ def test_a_layout_without_features_is_its_head() -> None:
     assert [item.name for item in layout.slices] == HEAD
 
 
+def test_the_head_is_the_layout_without_features() -> None:
+    whole = build.layout()
+    assert [item.name for item in whole.head.slices] == HEAD
+    assert whole.head.slices == whole.slices[: len(HEAD)]
+    assert whole.head.size == whole.by_name["feature:temp"].start
+
+
+def test_align_changes_quality_and_adds_what_arrives() -> None:
+    whole, arriving = build.layout(), build.layout(align="arrival")
+    assert differing(whole, arriving) == {"quality", "arrived"}
+    assert (whole.arrival_slices, arriving.arrival_slices) == ((), ("quality", "arrived"))
+    assert not whole.arriving.any()
+    cells = [arriving.by_name[name] for name in arriving.arrival_slices]
+    assert arriving.arriving.sum() == sum(item.size for item in cells)
+    assert all(arriving.arriving[item.start : item.start + item.size].all() for item in cells)
+    assert [item.name for item in arriving.head.slices] == [*HEAD, "arrived"]
+
+
 def test_cells_are_views_of_a_vector_and_of_a_matrix() -> None:
     layout = build.layout()
     matrix = np.zeros((3, layout.size), np.int64)

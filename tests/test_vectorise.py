@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import build, oracle
 
-from ml_exporter.layout import Vector
+from ml_exporter.layout import Layout, Vector
 from ml_exporter.vectorise import Groups, Scored, group_rows, make_vectoriser
 
 LAYOUT = build.layout()
@@ -193,12 +193,13 @@ LABELS = st.tuples(
 )
 
 
-def labelled(found: list[tuple[int, float | None, int, float]]) -> Vector:
+def labelled(found: list[tuple[int, float | None, int, float]], layout: Layout = LAYOUT) -> Vector:
+    vectoriser = make_vectoriser(layout)
     predicted, scores, actual, delays = (list(part) for part in zip(*found, strict=True)) if found else ([], [], [], [])
     score = np.array([np.nan if value is None else value for value in scores], np.float64)
     groups = Groups(np.zeros(len(found), np.intp), 1, None)
-    scored = VECTORISER.scored(np.array(predicted, np.int8), score)
-    vector: Vector = VECTORISER.labels(scored, np.array(actual, np.int8), np.array(delays, np.float64), groups)[0]
+    scored = vectoriser.scored(np.array(predicted, np.int16), score[:, None])
+    vector: Vector = vectoriser.labels(scored, np.array(actual, np.int16), np.array(delays, np.float64), groups)[0]
     return vector
 
 
@@ -216,8 +217,8 @@ def test_labels_add_up_however_they_are_split(found: list[tuple[int, float | Non
 def test_a_label_moves_its_score_and_nothing_becomes_negative(found: list[Row], random: Any) -> None:
     _, matrix, scored = counted(found)
     chosen = np.array([predicted >= 0 and random.random() < 0.5 for predicted in scored.predicted], np.bool_)
-    actual = np.array([random.randint(0, 1) for _ in range(int(chosen.sum()))], np.int8)
-    again = VECTORISER.scored(scored.predicted[chosen], scored.score[chosen])
+    actual = np.array([random.randint(0, 1) for _ in range(int(chosen.sum()))], np.int16)
+    again = VECTORISER.scored(scored.predicted[chosen], scored.scores[chosen])
     groups = Groups(np.zeros(len(actual), np.intp), 1, None)
     joined = matrix[0] + VECTORISER.labels(again, actual, np.zeros(len(actual)), groups)[0]
     before = LAYOUT.cells(matrix[0], "scores")["histogram"].reshape(2, 3, -1)
@@ -233,5 +234,20 @@ def test_a_label_moves_its_score_and_nothing_becomes_negative(found: list[Row], 
 def test_bins_of_scores_are_found_again() -> None:
     found = [{"score": score, "prediction": "yes"} for score in (0.0, 0.1, 0.3, 0.5, 0.9, 1.0, None)]
     scored = counted(found)[2]
-    again = VECTORISER.scored(scored.predicted, scored.score)
+    again = VECTORISER.scored(scored.predicted, scored.scores)
     assert scored.bin.tolist() == again.bin.tolist() == [0, 1, 1, 2, 3, 3, -1]
+
+
+ARRIVING = build.layout(align="arrival")
+
+
+@given(st.lists(LABELS, max_size=20))
+def test_with_align_arrival_labelled_scores_are_there_twice(found: list[tuple[int, float | None, int, float]]) -> None:
+    vector = labelled(found, ARRIVING)
+    assert vector.tolist() == oracle.labels(ARRIVING, found)
+    moved = ARRIVING.cells(vector, "scores")["histogram"].reshape(2, 3, -1).sum(axis=0)
+    assert ARRIVING.cells(vector, "arrived")["histogram"].tolist() == moved[1:].ravel().tolist()
+    assert not vector[ARRIVING.arriving].min(initial=0)
+    unaligned = LAYOUT.cells(labelled(found), "quality")
+    for key, cells in ARRIVING.cells(vector, "quality").items():
+        assert cells.tolist() == unaligned[key].tolist()

@@ -7,7 +7,7 @@ reference's own windows. It is a value: text in, value out, and the same value g
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,15 @@ import numpy as np
 
 from ml_exporter.config import Model, Time, kinds
 from ml_exporter.errors import BaselineError, Problem, shown
-from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, Vector
+from ml_exporter.layout import (
+    LABEL_STATES,
+    Align,
+    CategoryBins,
+    FeatureBins,
+    Layout,
+    NumericBins,
+    Vector,
+)
 from ml_exporter.records import FEATURE_PREFIX
 
 FORMAT = 1
@@ -115,6 +123,26 @@ def load(text: str, where: str) -> Baseline:
     return baseline
 
 
+def aligned(baseline: Baseline, align: Align) -> Baseline:
+    """The baseline in the layout that counts quality by the prediction's or the label's time.
+
+    An artefact knows no alignment: over the whole reference both are the same.
+    """
+    old, new = baseline.layout, replace(baseline.layout, align=align)
+    if old.align == align:
+        return baseline
+    vector = new.zeros()
+    for item in new.slices:
+        if item.name != "arrived":
+            part = old.by_name[item.name]
+            vector[item.start : item.start + item.size] = baseline.vector[part.start : part.start + part.size]
+    if align == "arrival":
+        histogram = old.cells(baseline.vector, "scores")["histogram"]
+        by_label = histogram.reshape(len(old.classes), len(LABEL_STATES), -1).sum(axis=0)
+        new.cells(vector, "arrived")["histogram"][:] = by_label[1:].ravel()
+    return replace(baseline, layout=new, vector=vector)
+
+
 def misfits(baseline: Baseline, name: str, model: Model, time: Time) -> Iterator[Problem]:
     """Everything in which the baseline and the configuration of a model contradict each other."""
     layout = baseline.layout
@@ -155,7 +183,7 @@ def _document(baseline: Baseline) -> dict[str, Any]:
     head = {
         item.name: _counts(layout, baseline.vector, item.name)
         for item in layout.slices
-        if not item.name.startswith(FEATURE_PREFIX)
+        if not item.name.startswith(FEATURE_PREFIX) and item.name != "arrived"
     }
     return {
         "model": baseline.model,

@@ -9,14 +9,17 @@ configuration can be projected slice by slice.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Vector = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Align = Literal["prediction", "arrival"]
 
 Z_LIMIT = 64.0
 """Standardised values are clipped here: no value poisons a window, and no sum overflows below 2**33 rows."""
@@ -82,6 +85,8 @@ class Slice:
 class Layout:
     """The cells of a binary model's vector. Edges are inner edges: bin i holds edges[i-1] <= x < edges[i].
 
+    `align` says into whose pane quality counts fall: that of the prediction's time, or of the label's (`arrival`).
+
     >>> layout = Layout(("no", "yes"), 0.5, (0.5,), (0.1, 1.0), (3600.0,), (CategoryBins("carrier", ("AA",)),))
     >>> [item.name for item in layout.slices][-1], layout.size
     ('feature:carrier', 51)
@@ -93,6 +98,7 @@ class Layout:
     latency_bounds: tuple[float, ...]
     delay_bounds: tuple[float, ...]
     features: tuple[FeatureBins, ...] = ()
+    align: Align = "prediction"
     slices: tuple[Slice, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,6 +114,35 @@ class Layout:
     def by_name(self) -> Mapping[str, Slice]:
         """The slices by name."""
         return {item.name: item for item in self.slices}
+
+    @cached_property
+    def head(self) -> "Layout":
+        """The same layout without features. Its vectors are the first `head.size` cells of this one's."""
+        return replace(self, features=())
+
+    @property
+    def is_class(self) -> bool:
+        """Whether a prediction is one of `classes`, known by its index; else it is a number."""
+        return True
+
+    @property
+    def join_scores(self) -> int:
+        """How many scores of a prediction wait for its label."""
+        return 1
+
+    @property
+    def arrival_slices(self) -> tuple[str, ...]:
+        """The slices that a label adds to the pane of its own time; what else it adds goes to the prediction's."""
+        return ("quality", "arrived") if self.align == "arrival" else ()
+
+    @cached_property
+    def arriving(self) -> Bools:
+        """Which cells belong to `arrival_slices`, shape (size,)."""
+        mask = np.zeros(self.size, np.bool_)
+        for name in self.arrival_slices:
+            place = self.by_name[name]
+            mask[place.start : place.start + place.size] = True
+        return mask
 
     @cached_property
     def fingerprint(self) -> str:
@@ -132,6 +167,8 @@ def _head(layout: Layout) -> list[tuple[str, tuple[tuple[str, int], ...], object
     scored = [layout.classes, layout.decision_threshold]
     losses = (("log_loss", 1), ("log_loss2", 1), ("brier", 1), ("brier2", 1))
     sums = (("scored", 1), ("score", 1), ("positive", 1))
+    arrives = ["arrival"] if layout.align == "arrival" else []
+    arrived = ("arrived", (("histogram", (len(LABEL_STATES) - 1) * bins),), [*scored, layout.score_edges])
     return [
         ("rows", (("rows", 1),), "count"),
         ("predictions", (("predicted", 1), ("unknown", 1), ("classes", classes)), scored),
@@ -158,7 +195,8 @@ def _head(layout: Layout) -> list[tuple[str, tuple[tuple[str, int], ...], object
             (("joinable", 1), ("labelled", 1), ("delay", len(layout.delay_bounds) + 1), ("delay_sum", 1)),
             [DELAY_UNIT, layout.delay_bounds],
         ),
-        ("quality", (("confusion", classes * classes), *sums, *losses), [*scored, LOSS_UNIT, LOSS2_UNIT]),
+        ("quality", (("confusion", classes * classes), *sums, *losses), [*scored, LOSS_UNIT, LOSS2_UNIT, *arrives]),
+        *([arrived] if arrives else []),
     ]
 
 

@@ -37,7 +37,7 @@ def load(path: Path) -> Loaded:
             problems.extend(error.problems)
             continue
         problems.extend(artefact.misfits(found, name, model, config.time))
-        baselines[name] = found
+        baselines[name] = artefact.aligned(found, model.labels.align if model.labels else "prediction")
         if model.labels and model.labels.maturity is None and found.maturity_seconds is None:
             action = "Set it, or make the baseline with labels that carry a time"
             problems.append(

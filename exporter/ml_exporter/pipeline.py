@@ -168,8 +168,8 @@ class Counting:
         if not len(matched.time_us):
             return
         keys, groups = group_rows(self.panes.keys(matched.time_us))
-        scored = self.vectoriser.scored(matched.predicted, matched.score)
-        matrix = self.vectoriser.labels(scored, matched.actual, matched.delay_seconds, groups)
+        scored = self.vectoriser.scored(matched.predicted.astype(np.int16), matched.score[:, None])
+        matrix = self.vectoriser.labels(scored, matched.actual.astype(np.int16), matched.delay_seconds, groups)
         self.panes.add_groups(keys, matrix)
         self.total += matrix.sum(axis=0)
 

@@ -23,6 +23,7 @@ from ml_exporter.layout import (
     Z2_UNIT,
     Z_LIMIT,
     Z_UNIT,
+    Bools,
     CategoryBins,
     Floats,
     Layout,
@@ -32,7 +33,6 @@ from ml_exporter.layout import (
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.binner import Binner, Codes, make_binner
 
-Bools = npt.NDArray[np.bool_]
 UNKNOWN_CLASS = -1
 _HALF = 1 << 20
 
@@ -90,11 +90,21 @@ def group_rows(keys: Vector) -> tuple[Vector, Groups]:
 
 @dataclass(frozen=True)
 class Scored:
-    """What later joins with the label: class index (-1: none or unknown), score (NaN: none), and its bin."""
+    """What later joins with the label.
 
-    predicted: npt.NDArray[np.int8]
-    score: Floats
+    Class index (n,), -1 where there is none or it is unknown; scores (n, `Layout.join_scores`), NaN for none; bin of
+    the score (n,).
+    """
+
+    predicted: npt.NDArray[np.int16]
+    scores: Floats
     bin: Codes
+
+    @property
+    def score(self) -> Floats:
+        """The only score, shape (n,)."""
+        score: Floats = self.scores[:, 0]
+        return score
 
 
 @dataclass(frozen=True)
@@ -133,7 +143,7 @@ class Vectoriser:
         score = _floats(table, "score")
         with np.errstate(invalid="ignore"):
             usable = (score >= 0) & (score <= 1)
-        scored = self.scored(_classes(table, layout, score, usable), np.where(usable, score, np.nan))
+        scored = self.scored(_classes(table, layout, score, usable), np.where(usable, score, np.nan)[:, None])
         predicted, bins = scored.predicted, scored.bin
         cells = layout.cells(matrix, "predictions")
         known = predicted >= 0
@@ -180,16 +190,21 @@ class Vectoriser:
         high = np.floor(micros / _HALF)  # in two halves, since the sum of many long ones may exceed 2**53
         cells["sum"][:, 0] = kept.sums(high) * _HALF + kept.sums(micros - high * _HALF)
 
-    def scored(self, predicted: npt.NDArray[np.int8], score: Floats) -> Scored:
-        """Rows that were counted before, with the bins of their scores found again. NaN is a row without a score."""
+    def scored(self, predicted: npt.NDArray[np.int16], scores: Floats) -> Scored:
+        """Rows that were counted before, with the bins of their scores found again. NaN is a row without a score.
+
+        `predicted` has shape (n,), `scores` (n, `Layout.join_scores`).
+        """
+        score = scores[:, 0]
         usable = ~np.isnan(score)
         kept = np.where(usable, score, 0.5)
-        return Scored(predicted, score, np.where(usable, self.scores.codes(kept, _score_keys(kept)), -1))
+        return Scored(predicted, scores, np.where(usable, self.scores.codes(kept, _score_keys(kept)), -1))
 
-    def labels(self, scored: Scored, actual: npt.NDArray[np.int8], delay_seconds: Floats, groups: Groups) -> Vector:
-        """What the first labels of predictions add to their panes, shape (groups, cells).
+    def labels(self, scored: Scored, actual: npt.NDArray[np.int16], delay_seconds: Floats, groups: Groups) -> Vector:
+        """What labels of predictions add, shape (groups, cells); its negative takes the same labels back.
 
-        All arrays have shape (n,).
+        All arrays have shape (n,). With `Layout.align` arrival, the cells of `Layout.arriving` belong to the pane of
+        the label's time and the others to that of the prediction's, so group by each and keep the cells of each.
         """
         layout = self.layout
         matrix = np.zeros((groups.count, layout.size), np.int64)
@@ -203,11 +218,19 @@ class Vectoriser:
         quality["confusion"][:] = groups.counts(both, quality["confusion"].shape[1])
         usable = ~np.isnan(scored.score)
         self._move_scores(scored, actual, usable, groups.take(usable), matrix)
+        self._arrive(scored.bin[usable], actual[usable], groups.take(usable), matrix)
         self._losses(scored.score[usable], actual[usable], groups.take(usable), quality)
         return matrix
 
+    def _arrive(self, bins: Codes, actual: npt.NDArray[np.int16], groups: Groups, matrix: Vector) -> None:
+        """The scores of labelled rows a second time, in the slice that falls into the pane of the label."""
+        if self.layout.align == "arrival":
+            cells = self.layout.cells(matrix, "arrived")["histogram"]
+            code = actual.astype(np.intp) * (len(self.layout.score_edges) + 1) + bins
+            cells[:] = groups.counts(code, cells.shape[1])
+
     def _move_scores(
-        self, scored: Scored, actual: npt.NDArray[np.int8], usable: Bools, groups: Groups, matrix: Vector
+        self, scored: Scored, actual: npt.NDArray[np.int16], usable: Bools, groups: Groups, matrix: Vector
     ) -> None:
         """Takes the scores out of the histogram of the unlabelled and puts them into that of their label."""
         width = len(self.layout.score_edges) + 1
@@ -216,7 +239,9 @@ class Vectoriser:
         histogram -= groups.counts(base, histogram.shape[1])
         histogram += groups.counts(base + (actual[usable].astype(np.intp) + 1) * width, histogram.shape[1])
 
-    def _losses(self, score: Floats, actual: npt.NDArray[np.int8], groups: Groups, cells: Mapping[str, Vector]) -> None:
+    def _losses(
+        self, score: Floats, actual: npt.NDArray[np.int16], groups: Groups, cells: Mapping[str, Vector]
+    ) -> None:
         positive = actual == 1
         likelihood = np.clip(np.where(positive, score, 1.0 - score), PROBABILITY_FLOOR, 1.0)
         log_loss = -np.log(likelihood)
@@ -324,12 +349,12 @@ def _codes(column: pa.ChunkedArray, known: pa.Array, other: int) -> Codes:
     return np.asarray(index.to_numpy(), np.intp)
 
 
-def _classes(table: pa.Table, layout: Layout, score: Floats, usable: Bools) -> npt.NDArray[np.int8]:
+def _classes(table: pa.Table, layout: Layout, score: Floats, usable: Bools) -> npt.NDArray[np.int16]:
     """Index of the predicted class, -1 where there is none. Without a prediction column the score decides."""
     if "prediction" in table.column_names:
-        return _codes(table.column("prediction"), pa.array(layout.classes), UNKNOWN_CLASS).astype(np.int8)
+        return _codes(table.column("prediction"), pa.array(layout.classes), UNKNOWN_CLASS).astype(np.int16)
     with np.errstate(invalid="ignore"):
-        return np.where(usable, (score >= layout.decision_threshold).astype(np.int8), np.int8(UNKNOWN_CLASS))
+        return np.where(usable, (score >= layout.decision_threshold).astype(np.int16), np.int16(UNKNOWN_CLASS))
 
 
 def _floats(table: pa.Table, name: str) -> Floats:

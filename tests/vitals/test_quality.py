@@ -1,6 +1,7 @@
 """Quality against scikit-learn, and its intervals against scipy and the formulas."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tests import build
 
 from ml_exporter.baseline import Baseline, Noise, Phi
 from ml_exporter.catalogue import QUALITY
-from ml_exporter.layout import Vector
+from ml_exporter.layout import Layout, Vector
 from ml_exporter.vitals import quality
 
 LAYOUT = build.layout(score_edges=tuple(edge / 10 for edge in range(1, 10)))
@@ -24,14 +25,14 @@ def drawn(count: int, seed: int = 5) -> tuple[list[float], list[int]]:
     return scores, [int(draw.random() < 0.2 + 0.6 * score) for score in scores]
 
 
-def joined(scores: list[float], actual: list[int], unlabelled: int = 7) -> Vector:
+def joined(scores: list[float], actual: list[int], unlabelled: int = 7, layout: Layout = LAYOUT) -> Vector:
     names = [f"p{number}" for number in range(len(scores) + unlabelled)]
     padded = [*scores, *[0.5] * unlabelled]
     rows = [
         {"id": name, "score": score, "prediction": ("no", "yes")[score >= 0.5]}
         for name, score in zip(names, padded, strict=True)
     ]
-    return build.vector(LAYOUT, rows, {name: ("no", "yes")[label] for name, label in zip(names, actual, strict=False)})
+    return build.vector(layout, rows, {name: ("no", "yes")[label] for name, label in zip(names, actual, strict=False)})
 
 
 def measured(vector: Vector, baseline: Baseline | None = None) -> dict[tuple[str, ...], float]:
@@ -64,6 +65,13 @@ def test_every_measure_equals_scikit_learn(count: int) -> None:
         assert found[f"ml_{name}", "1d"] == pytest.approx(value, abs=1e-7), name
     for name in ("accuracy", "precision", "recall"):
         assert found[f"ml_{name}", "1d"] == expected(scores, actual)[name], "a ratio of counts is exact"
+
+
+def test_quality_by_arrival_is_the_same_over_the_same_labels() -> None:
+    scores, actual = drawn(300)
+    arriving = replace(LAYOUT, align="arrival")
+    found = measured(joined(scores, actual, layout=arriving), build.baseline(arriving, arriving.zeros()))
+    assert found == measured(joined(scores, actual))
 
 
 def confusion(scores: list[float], actual: list[int]) -> tuple[int, int, int, int]:

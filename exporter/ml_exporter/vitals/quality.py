@@ -38,10 +38,7 @@ def labelled(layout: Layout, vector: Vector) -> Labelled:
     """
     cells = layout.cells(vector, "quality")
     counts = cells["confusion"].tolist()
-    bins = len(layout.score_edges) + 1
-    histogram = (
-        layout.cells(vector, "scores")["histogram"].reshape(len(layout.classes), len(LABEL_STATES), bins).sum(axis=0)
-    )
+    negative, positive = _labelled_scores(layout, vector)
     losses = [
         (int(cells[name][0]) / LOSS_UNIT, int(cells[name + "2"][0]) / LOSS2_UNIT) for name in ("log_loss", "brier")
     ]
@@ -52,12 +49,22 @@ def labelled(layout: Layout, vector: Vector) -> Labelled:
         fp,
         fn,
         tp,
-        auc_from_histograms(histogram[2], histogram[1]),
+        auc_from_histograms(positive, negative),
         int(cells["scored"][0]),
         losses[0],
         losses[1],
         gap,
     )
+
+
+def _labelled_scores(layout: Layout, vector: Vector) -> Vector:
+    """Counts of labelled scores by label and bin, shape (2, bins)."""
+    bins = len(layout.score_edges) + 1
+    if layout.align == "arrival":
+        return layout.cells(vector, "arrived")["histogram"].reshape(-1, bins)
+    histogram = layout.cells(vector, "scores")["histogram"]
+    by_label: Vector = histogram.reshape(len(layout.classes), len(LABEL_STATES), bins).sum(axis=0)[1:]
+    return by_label
 
 
 def values(found: Labelled) -> dict[str, float]:
