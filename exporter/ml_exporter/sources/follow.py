@@ -79,11 +79,16 @@ class Position(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Chunk:
-    """Bytes of one file from `offset` on, cut at the end of a line."""
+    r"""Bytes of one file from `offset` on, cut at the end of a line.
+
+    CSV: `content` is cut at the end of a record and never holds the header line; `header` is that line, without its
+    line end and without a byte order mark. Other formats have none.
+    """
 
     content: bytes
     path: str
     offset: int
+    header: bytes = b""
 
 
 @dataclass(frozen=True)
