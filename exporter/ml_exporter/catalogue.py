@@ -311,7 +311,13 @@ METRICS: tuple[Metric, ...] = (
     # the exporter
     Metric("ml_exporter_build_info", "gauge", "", "1, with the version that runs.", ("version", "python_version")),
     Metric("ml_exporter_rows_read_total", "counter", "", "Lines read, also the rejected ones.", ("source",)),
-    Metric("ml_exporter_rows_rejected_total", "counter", "", "Rows refused, by reason.", ("source", "reason")),
+    Metric(
+        "ml_exporter_rows_rejected_total",
+        "counter",
+        "",
+        "Rows refused, by reason, each once for a reason. no_model: no model wants it.",
+        ("source", "reason"),
+    ),
     Metric("ml_exporter_source_up", "gauge", "", "1 if the last attempt to read the source worked.", ("source",)),
     Metric(
         "ml_exporter_source_lag_bytes",

@@ -14,13 +14,17 @@ So a number column tells three states without a second column: NaN and null are 
 writes NaN for a missing float), an infinity is "a value that is not a number".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 Kind = Literal["time", "id", "text", "number", "flag"]
+Role = Literal["predictions", "labels"]
+Ints = npt.NDArray[np.int64]
 
 ARROW_TYPES: Mapping[Kind, pa.DataType] = {
     "time": pa.int64(),
@@ -38,10 +42,15 @@ REJECT_REASONS = (
     "missing_column",
     "bad_timestamp",
     "too_long",
+    "no_model",
     "future",
     "too_late",
 )
-"""Why a whole row is refused. `future` and `too_late` are decided with the clock, the others by the parser."""
+"""Why a whole row is refused.
+
+`no_model`: it is a row, but no configured model wants it. `future` and `too_late` are decided with the clock, the
+others by the parser.
+"""
 
 VIOLATION_KINDS = ("missing_column", "unknown_column", "wrong_type")
 """What is wrong with one value of a row that is kept.
@@ -72,29 +81,62 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Reject:
-    """One line that was refused.
+class Stream:
+    """What one model wants from a source: its fields, of those rows in which each path of `where` has that text."""
 
-    `offset` is the byte position of the line in its file, `digest` a hash of its bytes.
-    """
+    model: str
+    role: Role
+    fields: tuple[Field, ...]
+    where: tuple[tuple[tuple[str, ...], str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One line that is no row: why, and its byte position in its file (Parquet: row number)."""
 
     reason: str
     offset: int
-    digest: str
+    digest: str = ""
+
+
+def _none() -> Ints:
+    return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows read from one source, and everything that was lost on the way.
+    """Rows of one stream, and everything that was lost on the way.
 
-    `table` has one column for each field, in the encoding above. `lines` counts every line that was not blank, so
-    `lines == table.num_rows + len(rejects)`. `violations` counts values by kind (see `VIOLATION_KINDS`).
+    `table` has one column for each field, in the encoding above. `lines` counts every row that the stream wanted, so
+    `lines == table.num_rows + len(rejects)`. `violations` counts values by kind (see `VIOLATION_KINDS`). `offsets` are
+    the places of the table's rows in their file, in bytes (Parquet: row numbers), and `refused` those of rows that were
+    refused, by reason.
     """
 
     table: pa.Table
     lines: int
     rejects: tuple[Reject, ...] = ()
     violations: Mapping[str, int] = field(default_factory=dict)
+    offsets: Ints = field(default_factory=_none)
+    refused: Mapping[str, Ints] = field(default_factory=dict)
+
+
+def union(streams: Iterable[Stream]) -> tuple[Field, ...]:
+    """What has to be read for all of these streams: each path and kind once, and the paths of `where` as text.
+
+    Names and `required` mean nothing here.
+
+    >>> labels = Stream("a", "labels", (Field("id", ("id",), "id", True),), ((("event",), "label"),))
+    >>> other = Stream("b", "labels", (Field("id", ("id",), "id", True), Field("label", ("y",), "text")))
+    >>> [(item.path, item.kind) for item in union([labels, other])]
+    [(('id',), 'id'), (('event',), 'text'), (('y',), 'text')]
+    """
+    found: dict[tuple[tuple[str, ...], Kind], Field] = {}
+    for stream in streams:
+        asked = (Field(".".join(path), path, "text") for path, _ in stream.where)
+        for item in (*stream.fields, *asked):
+            found.setdefault((item.path, item.kind), item)
+    return tuple(found.values())
 
 
 def schema(fields: tuple[Field, ...]) -> pa.Schema:
