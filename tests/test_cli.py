@@ -13,7 +13,7 @@ from tests.serve.service import Metrics, append, label, lines, prediction, write
 
 from ml_exporter import __version__, cli, generate
 from ml_exporter import baseline as artefact
-from ml_exporter.catalogue import BY_NAME
+from ml_exporter.catalogue import labels_of
 from ml_exporter.exposition import count_series
 from ml_exporter.loading import load
 from ml_exporter.pipeline import capped, evaluate
@@ -212,7 +212,7 @@ def test_series_go_in_the_documented_order(path):
     total = count_series(everything)["risk"]
 
     def place(sample):
-        labels = dict(zip(BY_NAME[sample.name].labels, sample.labels, strict=True))
+        labels = labels_of(sample)
         if labels.get("window") == "2d":
             return 0
         if "feature" not in labels:

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from ml_exporter.catalogue import METRICS, HistogramSample, Metric, Sample
+from ml_exporter.catalogue import METRICS, HistogramSample, Metric, Sample, labels_of
 from ml_exporter.exposition import Renderer, compress, count_series, process_metrics
 
 AnySample = Sample | HistogramSample
@@ -53,7 +53,9 @@ def library_family(metric: Metric, samples: list[AnySample]):
     classes = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily, "histogram": HistogramMetricFamily}
     family = classes[metric.type](metric.name, metric.help, labels=metric.labels)
     for sample in samples:
-        if isinstance(sample, Sample):
+        if isinstance(sample, Sample) and metric.optional:
+            family.add_sample(metric.name, dict(labels_of(sample)), sample.value)
+        elif isinstance(sample, Sample):
             family.add_metric(sample.labels, sample.value)
         else:
             bounds = [*sample.upper_bounds, math.inf]
@@ -79,7 +81,8 @@ values = st.one_of(
 
 @st.composite
 def samples_of(draw: st.DrawFn, metric: Metric) -> AnySample:
-    labels = tuple(draw(label_values) for _ in metric.labels)
+    left_out = draw(st.integers(0, len(metric.optional)))
+    labels = tuple(draw(label_values) for _ in metric.labels[: len(metric.labels) - left_out])
     if metric.type != "histogram":
         return Sample(metric.name, labels, draw(values))
     bounds = draw(st.lists(st.floats(0, 1e9), min_size=1, max_size=6, unique=True))
@@ -90,7 +93,7 @@ def samples_of(draw: st.DrawFn, metric: Metric) -> AnySample:
 any_samples = st.lists(
     st.sampled_from(METRICS).flatmap(samples_of),
     max_size=30,
-    unique_by=lambda sample: (sample.name, sample.labels),
+    unique_by=lambda sample: (sample.name, tuple(labels_of(sample).items())),
 )
 
 
@@ -155,6 +158,37 @@ def test_a_histogram_is_cumulative_and_writes_whole_bounds_with_a_point() -> Non
     ]
 
 
+def test_an_optional_label_without_a_value_is_not_there() -> None:
+    samples = [
+        Sample("ml_recall", ("m", "1d"), 1),
+        Sample("ml_recall", ("m", "1d", "late"), 2),
+        Sample("ml_recall", ("m", "1d", "", "country", "BR"), 3),
+        Sample("ml_recall", ("m", "1d", "late", "country", "BR"), 4),
+        Sample("ml_recall", ("m", "", "late", "", ""), 5),
+    ]
+    text = Renderer().render(samples)
+    assert text == library_text(samples)
+    assert text.decode().splitlines()[2:] == [
+        'ml_recall{model="m",window="1d"} 1.0',
+        'ml_recall{class="late",model="m",window="1d"} 2.0',
+        'ml_recall{model="m",segment="BR",segment_by="country",window="1d"} 3.0',
+        'ml_recall{class="late",model="m",segment="BR",segment_by="country",window="1d"} 4.0',
+        'ml_recall{class="late",model="m",window=""} 5.0',
+    ]
+
+
+def test_a_series_is_the_same_with_an_empty_label_and_without_it() -> None:
+    twins = [Sample("ml_recall", ("m", "1d"), 1), Sample("ml_recall", ("m", "1d", "", ""), 2)]
+    with pytest.raises(ValueError, match="expected every series once, got"):
+        Renderer().render(twins)
+
+
+def test_optional_labels_are_the_last_ones_and_no_histogram_has_any() -> None:
+    for metric in METRICS:
+        assert metric.labels[len(metric.labels) - len(metric.optional) :] == metric.optional
+        assert not (metric.optional and metric.type == "histogram")
+
+
 def test_half_a_surrogate_pair_becomes_a_question_mark() -> None:
     text = Renderer().render([Sample("ml_window_rows", ("a\ud800b", "1d"), 1)])
     assert b'model="a?b"' in text
@@ -165,7 +199,7 @@ def test_no_samples_are_an_empty_text() -> None:
 
 
 LATENCY = "ml_prediction_latency_seconds"
-TWO_TEXTS = "expected 2 label values as text (model, window)"
+TWO_TEXTS = "expected 2 to 4 label values as text (model, window, segment_by, segment)"
 RISING = "expected finite bounds that rise from 0"
 
 
@@ -223,7 +257,7 @@ def test_a_refused_rendering_leaves_the_renderer_usable() -> None:
     before = renderer.render(good)
     with pytest.raises(ValueError, match="expected every series once, got") as caught:
         renderer.render([*good, good[0]])
-    assert str(caught.value).endswith("got ('m', '1d') 2 times. Give one of them.")
+    assert str(caught.value).endswith("got ('m', '1d', '', '') 2 times. Give one of them.")
     assert renderer.render(good) == before
 
 

@@ -393,7 +393,7 @@ def test_every_sample_is_declared_and_comes_once() -> None:
     assert len(set(keys)) == len(keys)
     for item in found:
         metric = BY_NAME[item.name]
-        assert len(item.labels) == len(metric.labels)
+        assert len(metric.labels) - len(metric.optional) <= len(item.labels) <= len(metric.labels)
         assert isinstance(item, HistogramSample) == (metric.type == "histogram")
         if isinstance(item, Sample):
             assert np.isfinite(item.value)

@@ -30,7 +30,7 @@ class Vitals:
         found: dict[tuple[str, str], float] = {}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
-                if sample.labels.get("window") == "1d":
+                if sample.labels.get("window") == "1d" and "segment_by" not in sample.labels:
                     found[sample.name, sample.labels.get("class", "")] = sample.value
 
         def one(name: str, of: str = "") -> float:

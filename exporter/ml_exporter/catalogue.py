@@ -13,17 +13,25 @@ Type = Literal["gauge", "counter", "histogram"]
 
 
 class Metric(NamedTuple):
-    """One metric: name (with `_total` for counters), type, unit (or ""), help text and label names in order."""
+    """One metric: name (with `_total` for counters), type, unit (or ""), help text and label names in order.
+
+    `optional` are the labels, the last ones, that only some series have: those of a class or of a segment. The series
+    without them is the model as a whole.
+    """
 
     name: str
     type: Type
     unit: str
     help: str
     labels: tuple[str, ...]
+    optional: tuple[str, ...] = ()
 
 
 class Sample(NamedTuple):
-    """One value of one series. `labels` are the values of the metric's labels, in the order of the catalogue."""
+    """One value of one series. `labels` are the values of the metric's labels, in the order of the catalogue.
+
+    An optional label that a series does not have is "", or left out at the end.
+    """
 
     name: str
     labels: tuple[str, ...]
@@ -50,7 +58,9 @@ _MWF = ("model", "window", "feature")
 _MBF = ("model", "baseline", "feature")
 _MWBF = ("model", "window", "baseline", "feature")
 _MWB = ("model", "window", "baseline")
-_MWC = ("model", "window", "class")
+_SEGMENT = ("segment_by", "segment")
+_MWS = (*_MW, *_SEGMENT)
+_MWCS = (*_MW, "class", *_SEGMENT)
 _MWBC = ("model", "window", "baseline", "class")
 
 QUALITY: Mapping[str, str] = {
@@ -65,16 +75,22 @@ QUALITY: Mapping[str, str] = {
 }
 """Name of each quality measure (without prefix) and its meaning."""
 
+CLASS_QUALITY = frozenset({"precision", "recall", "f1", "roc_auc"})
+"""Quality measures that a class may have too."""
+
 
 def _quality_metrics() -> tuple[Metric, ...]:
     rows = []
     for name, meaning in QUALITY.items():
         late = "over a window of predictions that ends when their labels have matured"
-        rows.append(Metric(f"ml_{name}", "gauge", "", f"{meaning}, {late}.", _MW))
+        a_class = ("class",) if name in CLASS_QUALITY else ()
+        optional = (*a_class, *_SEGMENT)
+        rows.append(Metric(f"ml_{name}", "gauge", "", f"{meaning}, {late}.", (*_MW, *optional), optional))
         for bound in ("lower", "upper"):
             text = f"{bound.capitalize()} end of the 95 % interval of ml_{name}."
-            rows.append(Metric(f"ml_{name}_{bound}", "gauge", "", text, _MW))
-        rows.append(Metric(f"ml_baseline_{name}", "gauge", "", f"{meaning}, in the reference.", _MB))
+            rows.append(Metric(f"ml_{name}_{bound}", "gauge", "", text, (*_MW, *optional), optional))
+        text = f"{meaning}, in the reference."
+        rows.append(Metric(f"ml_baseline_{name}", "gauge", "", text, (*_MB, *a_class), a_class))
     return tuple(rows)
 
 
@@ -106,7 +122,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     # volume
     Metric("ml_predictions_total", "counter", "", "Predictions read since the exporter started.", ("model", "version")),
-    Metric("ml_window_rows", "gauge", "", "Predictions in the window.", _MW),
+    Metric("ml_window_rows", "gauge", "", "Predictions in the window.", _MWS, _SEGMENT),
     Metric("ml_window_start_timestamp_seconds", "gauge", "seconds", "Start of the window in event time.", _MW),
     Metric("ml_window_end_timestamp_seconds", "gauge", "seconds", "End of the window in event time.", _MW),
     Metric("ml_last_prediction_timestamp_seconds", "gauge", "seconds", "Event time of the newest prediction read.", _M),
@@ -200,7 +216,7 @@ METRICS: tuple[Metric, ...] = (
         ("model", "signal", "window"),
     ),
     # predictions
-    Metric("ml_prediction_class_ratio", "gauge", "ratio", "Share of predictions of the class.", _MWC),
+    Metric("ml_prediction_class_ratio", "gauge", "ratio", "Share of predictions of the class.", _MWCS, _SEGMENT),
     Metric(
         "ml_prediction_baseline_class_ratio",
         "gauge",
@@ -263,7 +279,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     # quality
     *_quality_metrics(),
-    Metric("ml_labelled_rows", "gauge", "", "Labelled predictions in the matured window.", _MW),
+    Metric("ml_labelled_rows", "gauge", "", "Labelled predictions in the matured window.", _MWS, _SEGMENT),
     Metric(
         "ml_labelled_predictions_total",
         "counter",
@@ -363,3 +379,14 @@ METRICS: tuple[Metric, ...] = (
 )
 
 BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
+
+
+def labels_of(sample: Sample | HistogramSample) -> Mapping[str, str]:
+    """The labels of a sample by name, without the optional ones that it does not have.
+
+    >>> labels_of(Sample("ml_window_rows", ("fraud", "1d"), 7.0))
+    {'model': 'fraud', 'window': '1d'}
+    """
+    metric = BY_NAME[sample.name]
+    pairs = zip(metric.labels, sample.labels, strict=False)
+    return {label: value for label, value in pairs if value or label not in metric.optional}

@@ -16,10 +16,11 @@ def metrics_page() -> str:
     """docs/metrics.md: a row for every exported metric."""
     rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
     for metric in METRICS:
-        labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
+        labels = ", ".join(f"[`{it}`]" if it in metric.optional else f"`{it}`" for it in metric.labels) or "none"
         rows.append(f"| `{metric.name}` | {metric.type} | {labels} | {metric.help} |")
     intro = (
-        "Gauges are computed over windows of event time; counters and histograms count since the exporter started.\n\n"
+        "Gauges are computed over windows of event time; counters and histograms count since the exporter started. "
+        "A label in [brackets] is\nnot on every series: the series without it is the model as a whole.\n\n"
     )
     return f"{_NOTE}# Metrics\n\n{intro}" + "\n".join(rows) + "\n"
 

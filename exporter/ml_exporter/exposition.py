@@ -7,7 +7,7 @@ there before is taken from the last rendering.
 
 import gzip
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -101,10 +101,10 @@ def _append_values(metric: Metric, family: Sequence[Sample], known: _Known, line
     """Append a line a sample; return the label values and the texts before the values."""
     labels = [sample.labels for sample in family]
     if labels != known[0]:
-        _refuse_twins(metric, labels)
+        _refuse_twins(metric, [_full(metric, row) for row in labels] if metric.optional else labels)
         before = dict(zip(*known, strict=True))
-        text = _template(metric.name, metric.labels)
-        known = labels, [before.get(row) or text.format(*_escaped(metric, row)) for row in labels]
+        text = _prefixes(metric)
+        known = labels, [before.get(row) or text(row) for row in labels]
     rows = zip(known[1], family, strict=True)
     lines.extend([f"{prefix}{_number(sample.value)}\n" for prefix, sample in rows])
     return known
@@ -137,22 +137,49 @@ def _histogram_prefixes(metric: Metric, sample: HistogramSample) -> tuple[str, .
     return (*(bucket.format(*labels, _number(bound)) for bound in bounds), *ends)
 
 
-def _template(name: str, labels: Sequence[str]) -> str:
+def _full(metric: Metric, labels: _Labels) -> _Labels:
+    """The label values with "" for the optional ones that were left out at the end."""
+    missing = len(metric.labels) - len(labels)
+    return (*labels, *[""] * missing) if 0 < missing <= len(metric.optional) else labels
+
+
+def _prefixes(metric: Metric) -> Callable[[_Labels], str]:
+    """From label values to the text before a value. An optional label without a value is not there."""
+    template = _template(metric.name, metric.labels)
+    if not metric.optional:
+        return lambda row: template.format(*_escaped(metric, row))
+    required = len(metric.labels) - len(metric.optional)
+    by_presence: dict[tuple[bool, ...], str] = {}
+
+    def text(row: _Labels) -> str:
+        texts = _escaped(metric, row)
+        there = tuple(value != "" for value in texts[required:])
+        if there not in by_presence:
+            absent = {label for label, known in zip(metric.optional, there, strict=True) if not known}
+            by_presence[there] = _template(metric.name, metric.labels, absent)
+        return by_presence[there].format(*texts)
+
+    return text
+
+
+def _template(name: str, labels: Sequence[str], absent: Set[str] = frozenset()) -> str:
     """The text before a value, to be formatted with the label values; sorted by name, as the library does.
 
     >>> _template("ml_window_rows", ("window", "model")).format("1d", "fraud")
     'ml_window_rows{model="fraud",window="1d"} '
     """
-    inside = ",".join(f'{label}="{{{labels.index(label)}}}"' for label in sorted(labels))
+    inside = ",".join(f'{label}="{{{labels.index(label)}}}"' for label in sorted(set(labels) - absent))
     return f"{name}{{{{{inside}}}}} " if inside else f"{name} "
 
 
 def _escaped(metric: Metric, labels: _Labels) -> list[str]:
     """Label values as they stand between quotes; half a surrogate pair, which is no UTF-8, becomes `?`."""
-    if len(labels) != len(metric.labels) or {type(value) for value in labels} - {str}:
-        expected = f"{len(metric.labels)} label values as text ({', '.join(metric.labels)})"
+    values = _full(metric, labels)
+    if len(values) != len(metric.labels) or {type(value) for value in values} - {str}:
+        count = "" if not metric.optional else f"{len(metric.labels) - len(metric.optional)} to "
+        expected = f"{count}{len(metric.labels)} label values as text ({', '.join(metric.labels)})"
         raise _refused(metric.name, expected, shown(labels), "Give one for each label of the catalogue")
-    texts = [value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"") for value in labels]
+    texts = [value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"") for value in values]
     return [text if text.isascii() else text.encode(errors="replace").decode() for text in texts]
 
 

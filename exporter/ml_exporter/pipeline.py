@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_exporter.baseline import Baseline
-from ml_exporter.catalogue import BY_NAME, HistogramSample, Sample
+from ml_exporter.catalogue import HistogramSample, Sample, labels_of
 from ml_exporter.config import Config, Model, Source, Time, window_seconds
 from ml_exporter.config import Windows as DefaultWindows
 from ml_exporter.join import LABEL, PREDICTION, Join, Matched, hash_ids
@@ -323,7 +323,7 @@ def capped(samples: list[AnySample], limit: int) -> list[AnySample]:
 
 def _expendable(sample: AnySample) -> int:
     """How soon a sample goes when there are too many, 0 the last."""
-    labels = dict(zip(BY_NAME[sample.name].labels, sample.labels, strict=True))
+    labels = labels_of(sample)
     usual = DefaultWindows()
     window = labels.get("window")
     if window is not None and window not in (*usual.head, *usual.features, *usual.quality):

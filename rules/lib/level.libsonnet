@@ -4,7 +4,7 @@ local m = import 'metric.libsonnet';
 
 {
   // The rule ml:feature_psi = max without (instance, ...) (ml_feature_psi{baseline="reference"}). `worst` is 'max' or 'min'.
-  // The label `baseline` is fixed and dropped, so that joins need not name it. `through` is a function applied first, such as 'abs'.
+  // The label `baseline` is fixed and dropped, so that joins need not name it. Series of a segment or class are left out. `through` is a function applied first, such as 'abs'.
   level(config, metric, worst='max', through='')::
     local compared = m.hasLabel(metric, 'baseline');
     local series = m.metric(metric, if compared then { baseline: config.baseline } else {});
@@ -15,5 +15,5 @@ local m = import 'metric.libsonnet';
     },
 
   // ml_feature_psi is recorded as ml:feature_psi.
-  name(metric):: 'ml:' + m.metric(metric)[3:],
+  name(metric):: 'ml:' + m.name(metric)[3:],
 }

@@ -12,7 +12,11 @@ local matcher(metric, name, label, value) =
 
 {
   // metric('ml_feature_psi') is 'ml_feature_psi'; metric('ml_feature_psi', {window: '1d'}) is 'ml_feature_psi{window="1d"}'.
-  metric(name, labels={}):: $.suffixed(name, '', labels),
+  // An optional label that is not given is asked to be absent, so that what is selected is the model as a whole, not a segment of it.
+  metric(name, labels={}):: $.suffixed(name, '', { [label]: '' for label in known(name).optional } + labels),
+
+  // The name alone, checked.
+  name(name):: local metric = known(name); assert std.isObject(metric); name,
 
   // The series of a histogram: suffixed('ml_label_delay_seconds', '_bucket').
   suffixed(name, suffix, labels={})::

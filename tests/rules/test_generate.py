@@ -237,8 +237,10 @@ def test_a_rule_that_names_what_does_not_exist_does_not_compile(tmp_path, old, n
 
 
 def test_a_label_that_a_metric_does_not_have_does_not_compile():
-    snippet = f"(import '{PACK}/rules/lib/metric.libsonnet').metric('ml_accuracy', {{segment: 'x'}})"
-    with pytest.raises(RuntimeError, match=r"expected a label of ml_accuracy \(model, window\), got segment"):
+    snippet = f"(import '{PACK}/rules/lib/metric.libsonnet').metric('ml_accuracy', {{feature: 'x'}})"
+    with pytest.raises(
+        RuntimeError, match=r"expected a label of ml_accuracy \(model, window, segment_by, segment\), got feature"
+    ):
         _jsonnet.evaluate_snippet("x", snippet)
 
 

@@ -159,6 +159,15 @@ def test_rules_name_only_what_exists(rule):
     assert list(unknown_names(text)) == []
 
 
+@pytest.mark.parametrize("name", [name for name, metric in BY_NAME.items() if metric.optional])
+def test_whoever_reads_a_metric_that_segments_or_classes_have_selects_the_whole_model(name):
+    reads = re.compile(rf"\b{name}\b(?:\{{([^}}]*)\}})?")
+    queries = [rule["expr"] for rule in RULES] + dashboard_queries() + list(runbook_queries())
+    for selectors in (found[1] or "" for query in queries for found in reads.finditer(query)):
+        labels = dict(re.findall(r'(\w+)="([^"]*)"', selectors))
+        assert labels.keys() >= set(BY_NAME[name].optional) - {"segment"}, f"{name}{{{selectors}}}"
+
+
 def test_every_level_that_a_panel_or_alert_reads_is_recorded():
     used = set(NAME.findall(" ".join([rule["expr"] for rule in ALERTS] + dashboard_queries())))
     assert {name for name in used if name.startswith("ml:")} <= RECORDS

@@ -127,7 +127,7 @@ def render_committed(pack: Path) -> dict[str, str]:
 
 def catalogue_text() -> str:
     """The catalogue of metrics as the rules import it."""
-    fields = ("type", "unit", "help", "labels")
+    fields = ("type", "unit", "help", "labels", "optional")
     table = {item.name: {field: getattr(item, field) for field in fields} for item in METRICS}
     return json.dumps(table, indent=2) + "\n"
 
