@@ -22,12 +22,12 @@ from render import samples_of_many_models
 from ml_exporter.baseline import dump
 from ml_exporter.config import parse
 from ml_exporter.exposition import Renderer, compress
+from ml_exporter.groups import group_rows
 from ml_exporter.ingest import Fleet
 from ml_exporter.loading import load
 from ml_exporter.make_baseline import ReferenceLogs, make
 from ml_exporter.serve import Exporter
 from ml_exporter.sources.follow import Position
-from ml_exporter.vectorise import group_rows
 from ml_exporter.web import Server, Snapshot, create_app
 
 ROUNDS = 3

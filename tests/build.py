@@ -10,11 +10,13 @@ import pyarrow as pa
 from ml_exporter.baseline import SCORE, Baseline, Noise
 from ml_exporter.catalogue import Sample
 from ml_exporter.config import Config, Model, Time, parse, window_seconds
+from ml_exporter.groups import group_rows
 from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, Vector
 from ml_exporter.panes import Grid
 from ml_exporter.pipeline import Counting, Timing
 from ml_exporter.records import ARROW_TYPES, Batch, Kind
-from ml_exporter.vectorise import group_rows, make_vectoriser
+from ml_exporter.tasks import Binary
+from ml_exporter.vectorise import make_vectoriser
 from ml_exporter.vitals.windows import Window, Windows
 
 SECOND = 1_000_000
@@ -47,10 +49,13 @@ CARRIER = CategoryBins("carrier", ("AA", "UA"))
 
 
 def layout(*features: FeatureBins, **changes: Any) -> Layout:
-    """A layout of few cells, so that a failing test can be read. Without features: temp, wind and carrier."""
-    whole = Layout(
-        ("no", "yes"), 0.5, (0.1, 0.5, 0.9), (0.1, 0.5, 1.0), (60.0, 3600.0), features or (TEMP, WIND, CARRIER)
-    )
+    """A binary layout of few cells, so that a failing test can be read. Without features: temp, wind and carrier.
+
+    Changes are those of the layout or of its task.
+    """
+    own = {name: changes.pop(name) for name in tuple(changes) if name in Binary.__dataclass_fields__}
+    task = replace(Binary(("no", "yes"), 0.5, (0.1, 0.5, 0.9)), **own)
+    whole = Layout(task, (0.1, 0.5, 1.0), (60.0, 3600.0), features or (TEMP, WIND, CARRIER))
     return replace(whole, **changes)
 
 
@@ -173,7 +178,7 @@ def baseline(found: Layout | None = None, cells: Vector | None = None, **changes
     groups = {
         item.name: tuple(range(len(found.cells(cells, f"feature:{item.name}")["bins"]))) for item in found.features
     }
-    groups[SCORE] = tuple(range(len(found.score_edges) + 1))
+    groups[SCORE] = tuple(range(len(found.task.score_edges) + 1))
     noise: dict[str, Noise] = {}
     reference = (NOON, NOON + 400 * MINUTE, 1800.0)
     whole = Baseline("flights", found, cells, groups, noise, *reference, 3600.0, 86400.0, {}, {"rows": 400})

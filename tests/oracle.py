@@ -65,7 +65,7 @@ def answer(layout: Layout, row: Mapping[str, Any], columns: set[str]) -> tuple[i
     if "prediction" in columns:
         name = row.get("prediction")
         return layout.classes.index(name) if name in layout.classes else None, score
-    return None if score is None else int(score >= layout.decision_threshold), score
+    return None if score is None else int(score >= layout.task.decision_threshold), score
 
 
 def labels(layout: Layout, rows: Iterable[tuple[int, float | None, int, float]]) -> list[int]:
@@ -82,8 +82,8 @@ def labels(layout: Layout, rows: Iterable[tuple[int, float | None, int, float]])
         cells["scores"]["histogram"][score_cell(layout, predicted, 0, score)] -= 1
         cells["scores"]["histogram"][score_cell(layout, predicted, 1 + actual, score)] += 1
         if layout.align == "arrival":
-            bins = len(layout.score_edges) + 1
-            cells["arrived"]["histogram"][actual * bins + bisect_right(layout.score_edges, score)] += 1
+            bins = len(layout.task.score_edges) + 1
+            cells["arrived"]["histogram"][actual * bins + bisect_right(layout.task.score_edges, score)] += 1
         quality["scored"][0] += 1
         quality["positive"][0] += actual
         quality["score"][0] += fixed(score, 24)
@@ -96,8 +96,8 @@ def labels(layout: Layout, rows: Iterable[tuple[int, float | None, int, float]])
 
 
 def score_cell(layout: Layout, predicted: int, state: int, score: float) -> int:
-    bins = len(layout.score_edges) + 1
-    return (predicted * 3 + state) * bins + bisect_right(layout.score_edges, score)
+    bins = len(layout.task.score_edges) + 1
+    return (predicted * 3 + state) * bins + bisect_right(layout.task.score_edges, score)
 
 
 def latency(layout: Layout, value: float | None, cells: dict[str, list[int]]) -> None:

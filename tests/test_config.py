@@ -11,9 +11,11 @@ from tests import build
 from ml_exporter.config import (
     Duration,
     Features,
+    Labels,
     Model,
     Section,
     Time,
+    answer_kind,
     kinds,
     label_fields,
     parse,
@@ -46,7 +48,22 @@ time: {pane: 1s, hour: 2m, day: 48m, stale_after: 500ms, future_tolerance: 0s}
 sources:
   answers: {files: "logs/*.jsonl", format: jsonl, settle: 1.5m, idle_after: 1h, max_line_bytes: 64KiB}
   truth: {files: labels.jsonl}
+  kinds: {files: kinds.jsonl}
+  minutes: {files: minutes.jsonl}
 models:
+  kind:
+    task: multiclass
+    team: ops
+    baseline: kind.json
+    classes: ["early", "on time", "late"]
+    predictions:
+      source: kinds
+      columns: {scores: {late: p.late, early: p.early, on time: p.punctual}}
+  delay:
+    task: regression
+    team: ops
+    baseline: delay.json
+    predictions: {source: minutes, columns: {prediction: minutes}}
   flights:
     task: binary
     team: ops
@@ -169,6 +186,21 @@ def test_fields_follow_the_columns() -> None:
         ("id", ("flight",)),
         ("label", ("late",)),
     ]
+
+
+def test_scores_are_in_the_order_of_the_classes() -> None:
+    found = {field.name: (field.path, field.kind) for field in prediction_fields(parse(FULL).models["kind"])}
+    assert list(found.items())[2:] == [
+        ("score:early", (("p", "early"), "number")),
+        ("score:on time", (("p", "punctual"), "number")),
+        ("score:late", (("p", "late"), "number")),
+    ]
+
+
+def test_predictions_and_labels_of_a_regression_are_numbers() -> None:
+    model = parse(FULL).models["delay"]
+    assert prediction_fields(model)[2] == Field("prediction", ("minutes",), "number")
+    assert label_fields(Labels("truth"), answer_kind(model))[2] == Field("label", ("label",), "number", required=True)
 
 
 def test_without_labels_an_id_is_not_required() -> None:

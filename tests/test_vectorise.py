@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import build, oracle
 
+from ml_exporter.groups import Groups, group_rows
+from ml_exporter.heads import Scored
 from ml_exporter.layout import Layout, Vector
-from ml_exporter.vectorise import Groups, Scored, group_rows, make_vectoriser
+from ml_exporter.vectorise import make_vectoriser
 
 LAYOUT = build.layout()
 VECTORISER = make_vectoriser(LAYOUT)
@@ -118,7 +120,7 @@ def test_predictions_that_no_label_log_follows_are_not_joinable() -> None:
 
 def test_no_rows_give_no_groups() -> None:
     distinct, matrix, scored = counted([])
-    assert (distinct.tolist(), matrix.shape, scored.score.tolist()) == ([], (0, LAYOUT.size), [])
+    assert (distinct.tolist(), matrix.shape, scored.scores.tolist()) == ([], (0, LAYOUT.size), [])
 
 
 def test_sums_stay_exact_when_every_latency_is_as_long_as_can_be() -> None:
@@ -226,7 +228,7 @@ def test_a_label_moves_its_score_and_nothing_becomes_negative(found: list[Row], 
     assert after.sum(axis=1).tolist() == before.sum(axis=1).tolist()
     assert (after >= 0).all()
     quality = LAYOUT.cells(joined, "quality")
-    assert after[:, 1:].sum() == quality["scored"][0] == np.count_nonzero(~np.isnan(again.score))
+    assert after[:, 1:].sum() == quality["scored"][0] == np.count_nonzero(~np.isnan(again.scores))
     assert after[:, 2].sum() == quality["positive"][0]
     assert quality["confusion"].sum() == LAYOUT.cells(joined, "labels")["labelled"][0] == len(actual)
 

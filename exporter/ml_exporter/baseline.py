@@ -15,16 +15,10 @@ import numpy as np
 
 from ml_exporter.config import Model, Time, kinds
 from ml_exporter.errors import BaselineError, Problem, shown
-from ml_exporter.layout import (
-    LABEL_STATES,
-    Align,
-    CategoryBins,
-    FeatureBins,
-    Layout,
-    NumericBins,
-    Vector,
-)
+from ml_exporter.layout import Align, CategoryBins, FeatureBins, Layout, NumericBins, Vector
 from ml_exporter.records import FEATURE_PREFIX
+from ml_exporter.tasks import Binary, Multiclass, Task, bins_of, names_of, read_task
+from ml_exporter.units import LABEL_STATES
 
 FORMAT = 1
 SCORE = "__score__"
@@ -136,7 +130,7 @@ def aligned(baseline: Baseline, align: Align) -> Baseline:
         if item.name != "arrived":
             part = old.by_name[item.name]
             vector[item.start : item.start + item.size] = baseline.vector[part.start : part.start + part.size]
-    if align == "arrival":
+    if "arrived" in new.by_name:
         histogram = old.cells(baseline.vector, "scores")["histogram"]
         by_label = histogram.reshape(len(old.classes), len(LABEL_STATES), -1).sum(axis=0)
         new.cells(vector, "arrived")["histogram"][:] = by_label[1:].ravel()
@@ -150,8 +144,9 @@ def misfits(baseline: Baseline, name: str, model: Model, time: Time) -> Iterator
         ("time.hour", float(time.hour), baseline.hour_seconds),
         ("time.day", float(time.day), baseline.day_seconds),
         (f"models.{name}", name, baseline.model),
+        (f"models.{name}.task", model.task, layout.task.name),
         (f"models.{name}.classes", list(model.classes), list(layout.classes)),
-        (f"models.{name}.decision_threshold", model.decision_threshold, layout.decision_threshold),
+        *_task_pairs(name, model, layout.task),
     ]
     have = {item.name: item for item in layout.features}
     wanted = kinds(model)
@@ -171,6 +166,15 @@ def misfits(baseline: Baseline, name: str, model: Model, time: Time) -> Iterator
         yield Problem(f"models.{name}.latency.limit", "the limit that the baseline was made with", got, _AGAIN)
 
 
+def _task_pairs(name: str, model: Model, task: Task) -> Iterator[tuple[str, object, object]]:
+    if isinstance(task, Binary):
+        yield f"models.{name}.decision_threshold", model.decision_threshold, task.decision_threshold
+    if isinstance(task, Multiclass):
+        kept = list(task.classes) if task.class_score_edges else []
+        scores = model.predictions.columns.scores
+        yield f"models.{name}.predictions.columns.scores", [item for item in model.classes if item in scores], kept
+
+
 def feature_range(model: Model, feature: str) -> tuple[float, float]:
     """The configured range of a numeric feature, infinite where it is open."""
     settings = model.features.numeric[feature]
@@ -187,8 +191,7 @@ def _document(baseline: Baseline) -> dict[str, Any]:
     }
     return {
         "model": baseline.model,
-        "classes": list(layout.classes),
-        "decision_threshold": layout.decision_threshold,
+        **names_of(layout.task),
         "reference": {
             "start_us": baseline.start_us,
             "end_us": baseline.end_us,
@@ -196,7 +199,7 @@ def _document(baseline: Baseline) -> dict[str, Any]:
         },
         "time": {"hour": baseline.hour_seconds, "day": baseline.day_seconds, "windows": dict(baseline.window_seconds)},
         "features": {item.name: _feature(baseline, item) for item in layout.features},
-        "score_edges": list(layout.score_edges),
+        **bins_of(layout.task),
         "score_psi_groups": list(baseline.groups[SCORE]),
         "latency_bounds": list(layout.latency_bounds),
         "delay_bounds": list(layout.delay_bounds),
@@ -228,9 +231,7 @@ def _noise(noise: Noise) -> dict[str, Any]:
 def _read(document: dict[str, Any]) -> Baseline:
     features = tuple(_read_feature(name, item) for name, item in document["features"].items())
     layout = Layout(
-        (document["classes"][0], document["classes"][1]),
-        document["decision_threshold"],
-        tuple(document["score_edges"]),
+        read_task(document),
         tuple(document["latency_bounds"]),
         tuple(document["delay_bounds"]),
         features,

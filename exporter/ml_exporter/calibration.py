@@ -15,6 +15,7 @@ from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.bins import feature_edges, latency_edges, psi_groups, score_edges
 from ml_exporter.statistics.dispersion import fit_dispersion, phi
+from ml_exporter.tasks import Binary
 from ml_exporter.vitals import data, drift, prediction, quality
 from ml_exporter.vitals.windows import Estimate
 
@@ -38,11 +39,9 @@ class Reference:
 
 def fit_layout(table: pa.Table, model: Model, time: Time) -> Layout:
     """The layout of a model, with bins and categories from reference rows (columns as in `records`)."""
-    hours = float(time.hour)
+    hours, threshold = float(time.hour), model.decision_threshold
     return Layout(
-        model.classes,
-        model.decision_threshold,
-        tuple(score_edges(model.decision_threshold).tolist()),
+        Binary((model.classes[0], model.classes[1]), threshold, tuple(score_edges(threshold).tolist())),
         tuple(latency_edges(float(model.latency.limit)).tolist()),
         tuple(round(hours * delay, 6) for delay in _DELAYS_HOURS),
         tuple(_fit_feature(table, model, name, kind) for name, kind in kinds(model).items()),
@@ -71,7 +70,7 @@ def calibrate(name: str, model: Model, time: Time, reference: Reference) -> Base
     layout = reference.panes.layout
     total = reference.panes.sum(*_whole(reference))
     groups = {item.name: _groups(layout, total, item) for item in layout.features}
-    groups[SCORE] = tuple(psi_groups(_score_counts(layout, total)).tolist())
+    groups[SCORE] = tuple(psi_groups(drift.answers(layout, total)).tolist())
     lengths = {window: window_seconds(window, time) for window in _window_names(model)}
     bounds = (reference.start_us, reference.end_us, reference.maturity_seconds, float(time.hour), float(time.day))
     draft = Baseline(name, layout, total, groups, {}, *bounds, {}, {})
@@ -112,12 +111,6 @@ def _groups(layout: Layout, total: Vector, item: FeatureBins) -> tuple[int, ...]
     if isinstance(item, CategoryBins):
         return tuple(range(len(bins)))
     return tuple(psi_groups(bins).tolist())
-
-
-def _score_counts(layout: Layout, vector: Vector) -> Vector:
-    histogram = layout.cells(vector, "scores")["histogram"]
-    by_bin: Vector = histogram.reshape(-1, len(layout.score_edges) + 1).sum(axis=0)
-    return by_bin
 
 
 def _noise(draft: Baseline, windows: list[Vector], total: Vector) -> Noise:

@@ -4,16 +4,18 @@ The field docs below are the source of the generated reference `docs/config.md`.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Literal
 
 import msgspec
 
 from ml_exporter.errors import ConfigError, Problem, shown
-from ml_exporter.records import FEATURE_PREFIX, Field, Kind
+from ml_exporter.records import FEATURE_PREFIX, SCORE_PREFIX, Field, Kind
 from ml_exporter.strict import Duration, Section, Size, read
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z_][a-zA-Z0-9_\-]{0,63}$")]
+Task = Literal["binary", "multiclass", "regression"]
+DECISION_THRESHOLD = 0.5
 WINDOW_UNITS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
 _WINDOW = re.compile(r"^([1-9]\d*)([mhd])$", re.ASCII)
 
@@ -58,9 +60,14 @@ class PredictionColumns(Section, frozen=True):
     version: str | None = None
     """Version of the model that answered."""
     prediction: str | None = None
-    """The predicted class. Without it, the score is compared with the decision threshold."""
+    """The predicted class or number.
+
+    Without it, the score is compared with the decision threshold, or the class with the highest of `scores` counts.
+    """
     score: str | None = None
-    """Probability of the positive class."""
+    """Binary: probability of the positive class. Multiclass: probability of the predicted class."""
+    scores: dict[str, str] = {}
+    """Multiclass: where the record keeps the probability of each class, instead of `score`."""
     latency: str | None = None
     """Latency in seconds."""
     fallback: str | None = None
@@ -84,7 +91,7 @@ class LabelColumns(Section, frozen=True):
     id: str = "id"
     """Id of the prediction."""
     label: str = "label"
-    """The actual class."""
+    """The actual class or number."""
     timestamp: str = "timestamp"
     """When the truth became known."""
 
@@ -154,20 +161,20 @@ class Windows(Section, frozen=True):
 class Model(Section, frozen=True):
     """A model: its logs, features and classes."""
 
-    task: Literal["binary"]
-    """What it predicts."""
+    task: Task
+    """What it predicts: one of two classes, one of several, or a number."""
     team: Name
     """Who owns it; alerts are routed by it."""
     baseline: str
     """Path of the baseline artefact, made by `ml-exporter baseline`."""
-    classes: tuple[str, str]
-    """The negative and the positive class, as the logs spell them."""
     predictions: Predictions
     """The prediction log."""
+    classes: tuple[str, ...] = ()
+    """The classes as the logs spell them; binary: the negative, then the positive one; regression: none."""
     tier: Literal["1", "2", "3"] = "3"
     """How much depends on it; `1` is the highest."""
-    decision_threshold: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.5
-    """Scores from here on mean the positive class."""
+    decision_threshold: Annotated[float, msgspec.Meta(gt=0, lt=1)] = DECISION_THRESHOLD
+    """Binary: scores from here on mean the positive class."""
     labels: Labels | None = None
     """The label log, if there is one."""
     features: Features = Features()
@@ -259,14 +266,10 @@ def _log_contradictions(model: Model, path: str, config: Config, used: dict[str,
 
 
 def _model_contradictions(model: Model, path: str) -> Iterator[Problem]:
-    columns = model.predictions.columns
-    if columns.prediction is None and columns.score is None:
-        yield Problem(
-            f"{path}.predictions.columns", "`prediction` or `score`", "neither", "Say where the log keeps one of them"
-        )
-    if model.classes[0] == model.classes[1]:
-        action = "Name the negative, then the positive one"
-        yield Problem(f"{path}.classes", "two different classes", shown(model.classes), action)
+    yield from _TASK_CONTRADICTIONS[model.task](model, path)
+    if model.task != "binary" and model.decision_threshold != DECISION_THRESHOLD:
+        where, got = f"{path}.decision_threshold", f"{model.decision_threshold:g}"
+        yield Problem(where, f"none for a {model.task} model", got, "Remove it")
     if model.latency.limit <= 0:
         yield Problem(f"{path}.latency.limit", "more than 0s", "0s", "Choose a longer limit")
     for feature in sorted(set(model.features.numeric) & set(model.features.categorical)):
@@ -277,6 +280,53 @@ def _model_contradictions(model: Model, path: str) -> Iterator[Problem]:
             where, got = f"{path}.features.numeric.{feature}.range", f"[{low:g}, {high:g}]"
             yield Problem(where, "lowest before highest", got, "Put the lower one first")
     yield from _window_contradictions(model.windows, f"{path}.windows")
+
+
+def _binary_contradictions(model: Model, path: str) -> Iterator[Problem]:
+    columns, where = model.predictions.columns, f"{path}.predictions.columns"
+    if columns.prediction is None and columns.score is None:
+        yield Problem(where, "`prediction` or `score`", "neither", "Say where the log keeps one of them")
+    if columns.scores:
+        action = "Write `score: <column>` for the probability of the positive class"
+        yield Problem(f"{where}.scores", "none for a binary model", shown(dict(columns.scores)), action)
+    if len(model.classes) != 2 or model.classes[0] == model.classes[1]:
+        action = "Name the negative, then the positive one"
+        yield Problem(f"{path}.classes", "two different classes", shown(model.classes), action)
+
+
+def _multiclass_contradictions(model: Model, path: str) -> Iterator[Problem]:
+    columns, where = model.predictions.columns, f"{path}.predictions.columns"
+    if columns.prediction is None and not columns.scores:
+        action = "Say where the log keeps the predicted class, or one score per class"
+        yield Problem(where, "`prediction` or `scores`", "neither", action)
+    if columns.score is not None and columns.scores:
+        action = "Remove `score`; the confidence follows from `scores`"
+        yield Problem(where, "`score` or `scores`", "both", action)
+    if columns.scores and sorted(columns.scores) != sorted(set(model.classes)):
+        known = ", ".join(model.classes) or "none"
+        got = shown(list(columns.scores))
+        yield Problem(f"{where}.scores", f"one column for each of the classes ({known})", got, "Name every class once")
+    if len(model.classes) < 2 or len(set(model.classes)) < len(model.classes):
+        yield Problem(f"{path}.classes", "two or more different classes", shown(model.classes), "Name each class once")
+
+
+def _regression_contradictions(model: Model, path: str) -> Iterator[Problem]:
+    columns, where = model.predictions.columns, f"{path}.predictions.columns"
+    if columns.prediction is None:
+        yield Problem(where, "`prediction`", "none", "Say where the log keeps the predicted number")
+    for key, value in (("score", columns.score), ("scores", columns.scores)):
+        if value:
+            got = shown(value if isinstance(value, str) else dict(value))
+            yield Problem(f"{where}.{key}", "none for a regression model", got, "Remove it; a number has no score")
+    if model.classes:
+        yield Problem(f"{path}.classes", "none for a regression model", shown(model.classes), "Remove them")
+
+
+_TASK_CONTRADICTIONS: Mapping[Task, Callable[[Model, str], Iterator[Problem]]] = {
+    "binary": _binary_contradictions,
+    "multiclass": _multiclass_contradictions,
+    "regression": _regression_contradictions,
+}
 
 
 def _window_contradictions(windows: Windows, path: str) -> Iterator[Problem]:
@@ -308,13 +358,15 @@ def prediction_fields(model: Model) -> tuple[Field, ...]:
     ]
     optional: tuple[tuple[str, str | None, Kind], ...] = (
         ("version", columns.version, "text"),
-        ("prediction", columns.prediction, "text"),
+        ("prediction", columns.prediction, answer_kind(model)),
         ("score", columns.score, "number"),
         ("latency", columns.latency, "number"),
         ("fallback", columns.fallback, "flag"),
         ("error", columns.error, "flag"),
     )
     found += [Field(name, _path(path), kind) for name, path, kind in optional if path is not None]
+    scores = columns.scores
+    found += [Field(SCORE_PREFIX + name, _path(scores[name]), "number") for name in model.classes if name in scores]
     outer = _path(model.features.object) if model.features.object else ()
     for name, kind in kinds(model).items():
         key = model.features.prefix + name
@@ -322,13 +374,18 @@ def prediction_fields(model: Model) -> tuple[Field, ...]:
     return tuple(found)
 
 
-def label_fields(labels: Labels) -> tuple[Field, ...]:
-    """The canonical columns of a label log."""
+def answer_kind(model: Model) -> Kind:
+    """What a prediction or label of a model is: the text of a class, or a number."""
+    return "number" if model.task == "regression" else "text"
+
+
+def label_fields(labels: Labels, kind: Kind = "text") -> tuple[Field, ...]:
+    """The canonical columns of a label log; `kind` is that of a label (`answer_kind`)."""
     columns = labels.columns
     return (
         Field("timestamp", _path(columns.timestamp), "time", required=True),
         Field("id", _path(columns.id), "id", required=True),
-        Field("label", _path(columns.label), "text", required=True),
+        Field("label", _path(columns.label), kind, required=True),
     )
 
 

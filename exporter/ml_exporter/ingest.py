@@ -14,7 +14,7 @@ from threading import Event
 import msgspec
 
 from ml_exporter.catalogue import Sample
-from ml_exporter.config import Source, label_fields, prediction_fields
+from ml_exporter.config import Source, answer_kind, label_fields, prediction_fields
 from ml_exporter.loading import Loaded, maturity_seconds
 from ml_exporter.pipeline import Counting, Timing
 from ml_exporter.records import REJECT_REASONS, Batch, Field
@@ -87,7 +87,7 @@ class Fleet:
             log, fields = model.predictions.source, prediction_fields(model)
             predictions.append(_feed(loaded, log, name, fields, counting.predictions, workers))
             if model.labels:
-                log, fields = model.labels.source, label_fields(model.labels)
+                log, fields = model.labels.source, label_fields(model.labels, answer_kind(model))
                 labels.append(_feed(loaded, log, name, fields, counting.labels, workers))
         return cls(countings, predictions, labels, workers)
 

@@ -16,23 +16,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ml_exporter.tasks import Plan, Regression, Task
+from ml_exporter.units import DELAY_UNIT, LATENCY_UNIT, PROBABILITY_UNIT, Z2_UNIT, Z_LIMIT, Z_UNIT
+
 Vector = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Align = Literal["prediction", "arrival"]
-
-Z_LIMIT = 64.0
-"""Standardised values are clipped here: no value poisons a window, and no sum overflows below 2**33 rows."""
-Z_UNIT = 1 << 24
-Z2_UNIT = 1 << 12
-LOSS_UNIT = 1 << 24
-LOSS2_UNIT = 1 << 20
-PROBABILITY_UNIT = 1 << 24
-LATENCY_UNIT = 1_000_000
-DELAY_UNIT = 1_000
-PROBABILITY_FLOOR = 1e-15
-
-LABEL_STATES = ("none", "negative", "positive")
 
 
 @dataclass(frozen=True)
@@ -83,18 +73,18 @@ class Slice:
 
 @dataclass(frozen=True)
 class Layout:
-    """The cells of a binary model's vector. Edges are inner edges: bin i holds edges[i-1] <= x < edges[i].
+    """The cells of a model's vector. Edges are inner edges: bin i holds edges[i-1] <= x < edges[i].
 
     `align` says into whose pane quality counts fall: that of the prediction's time, or of the label's (`arrival`).
 
-    >>> layout = Layout(("no", "yes"), 0.5, (0.5,), (0.1, 1.0), (3600.0,), (CategoryBins("carrier", ("AA",)),))
+    >>> from ml_exporter.tasks import Binary
+    >>> task = Binary(("no", "yes"), 0.5, (0.5,))
+    >>> layout = Layout(task, (0.1, 1.0), (3600.0,), (CategoryBins("carrier", ("AA",)),))
     >>> [item.name for item in layout.slices][-1], layout.size
     ('feature:carrier', 51)
     """
 
-    classes: tuple[str, str]
-    decision_threshold: float
-    score_edges: tuple[float, ...]
+    task: Task
     latency_bounds: tuple[float, ...]
     delay_bounds: tuple[float, ...]
     features: tuple[FeatureBins, ...] = ()
@@ -121,19 +111,24 @@ class Layout:
         return replace(self, features=())
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of a prediction, none where it is a number."""
+        return self.task.classes
+
+    @property
     def is_class(self) -> bool:
         """Whether a prediction is one of `classes`, known by its index; else it is a number."""
-        return True
+        return not isinstance(self.task, Regression)
 
     @property
     def join_scores(self) -> int:
         """How many scores of a prediction wait for its label."""
-        return 1
+        return self.task.join_scores
 
     @property
     def arrival_slices(self) -> tuple[str, ...]:
         """The slices that a label adds to the pane of its own time; what else it adds goes to the prediction's."""
-        return ("quality", "arrived") if self.align == "arrival" else ()
+        return self.task.arrival_slices if self.align == "arrival" else ()
 
     @cached_property
     def arriving(self) -> Bools:
@@ -160,43 +155,21 @@ class Layout:
         return {key: part[..., where] for key, where in place.fields.items()}
 
 
-def _head(layout: Layout) -> list[tuple[str, tuple[tuple[str, int], ...], object]]:
-    """Name, fields and meaning of every slice of the head."""
-    classes = len(layout.classes)
-    bins = len(layout.score_edges) + 1
-    scored = [layout.classes, layout.decision_threshold]
-    losses = (("log_loss", 1), ("log_loss2", 1), ("brier", 1), ("brier2", 1))
-    sums = (("scored", 1), ("score", 1), ("positive", 1))
-    arrives = ["arrival"] if layout.align == "arrival" else []
-    arrived = ("arrived", (("histogram", (len(LABEL_STATES) - 1) * bins),), [*scored, layout.score_edges])
+def _head(layout: Layout) -> list[Plan]:
+    """The slices of the head; those of the task stand where the first release had them."""
+    of_task = {plan[0]: plan for plan in layout.task.plans(layout.align == "arrival")}
+    confidence = (("confidence_rows", 1), ("confidence", 1))
+    flags = (*confidence, ("fallback_rows", 1), ("fallback", 1), ("error_rows", 1), ("error", 1))
+    latency = (("rows", 1), ("invalid", 1), ("buckets", len(layout.latency_bounds) + 1), ("sum", 1))
+    labels = (("joinable", 1), ("labelled", 1), ("delay", len(layout.delay_bounds) + 1), ("delay_sum", 1))
     return [
         ("rows", (("rows", 1),), "count"),
-        ("predictions", (("predicted", 1), ("unknown", 1), ("classes", classes)), scored),
-        (
-            "flags",
-            (
-                ("confidence_rows", 1),
-                ("confidence", 1),
-                ("fallback_rows", 1),
-                ("fallback", 1),
-                ("error_rows", 1),
-                ("error", 1),
-            ),
-            PROBABILITY_UNIT,
-        ),
-        ("scores", (("invalid", 1), ("histogram", classes * len(LABEL_STATES) * bins)), [*scored, layout.score_edges]),
-        (
-            "latency",
-            (("rows", 1), ("invalid", 1), ("buckets", len(layout.latency_bounds) + 1), ("sum", 1)),
-            [LATENCY_UNIT, layout.latency_bounds],
-        ),
-        (
-            "labels",
-            (("joinable", 1), ("labelled", 1), ("delay", len(layout.delay_bounds) + 1), ("delay_sum", 1)),
-            [DELAY_UNIT, layout.delay_bounds],
-        ),
-        ("quality", (("confusion", classes * classes), *sums, *losses), [*scored, LOSS_UNIT, LOSS2_UNIT, *arrives]),
-        *([arrived] if arrives else []),
+        of_task.pop("predictions"),
+        ("flags", flags, PROBABILITY_UNIT),
+        *([of_task.pop("scores")] if "scores" in of_task else []),
+        ("latency", latency, [LATENCY_UNIT, layout.latency_bounds]),
+        ("labels", labels, [DELAY_UNIT, layout.delay_bounds]),
+        *of_task.values(),
     ]
 
 

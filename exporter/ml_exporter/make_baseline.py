@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from ml_exporter.baseline import Baseline
 from ml_exporter.calibration import Reference, calibrate, fit_layout
-from ml_exporter.config import Config, Model, label_fields, prediction_fields
+from ml_exporter.config import Config, Model, answer_kind, label_fields, prediction_fields
 from ml_exporter.errors import BaselineError, Problem
 from ml_exporter.ingest import FinishedLogs, read_all
 from ml_exporter.layout import Layout
@@ -54,8 +54,14 @@ def make(config: Config, name: str, logs: ReferenceLogs, directory: Path) -> Mad
         )
     known = FinishedLogs((), 0)
     if model.labels and logs.labels:
-        known = read_all(config.sources[model.labels.source], logs.labels, label_fields(model.labels), directory)
-    labels = _together(known.batches, schema(label_fields(model.labels))) if model.labels and logs.labels else None
+        known = read_all(
+            config.sources[model.labels.source], logs.labels, label_fields(model.labels, answer_kind(model)), directory
+        )
+    labels = (
+        _together(known.batches, schema(label_fields(model.labels, answer_kind(model))))
+        if model.labels and logs.labels
+        else None
+    )
     reference = _count(fit_layout(table, model, config.time), config, model, (table, labels))
     made = calibrate(name, model, config.time, reference)
     return Made(made, predictions.rejected + known.rejected, predictions.unread_bytes + known.unread_bytes)

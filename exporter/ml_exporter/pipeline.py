@@ -15,12 +15,15 @@ from ml_exporter.baseline import Baseline
 from ml_exporter.catalogue import HistogramSample, Sample, labels_of
 from ml_exporter.config import Config, Model, Source, Time, window_seconds
 from ml_exporter.config import Windows as DefaultWindows
+from ml_exporter.groups import group_rows
+from ml_exporter.heads import Scored, known
 from ml_exporter.join import LABEL, PREDICTION, Join, Matched, hash_ids
-from ml_exporter.layout import DELAY_UNIT, LATENCY_UNIT, Layout, Vector
+from ml_exporter.layout import Layout, Vector
 from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import LABEL_STATUSES, VIOLATION_KINDS, Batch
 from ml_exporter.statistics.dispersion import alpha_from_budget, state
-from ml_exporter.vectorise import UNKNOWN_CLASS, Scored, Vectoriser, group_rows, make_vectoriser
+from ml_exporter.units import DELAY_UNIT, LATENCY_UNIT
+from ml_exporter.vectorise import Vectoriser, make_vectoriser
 from ml_exporter.vitals import ALWAYS, VITALS
 from ml_exporter.vitals.windows import REFERENCE, Window, Windows, alpha_of
 
@@ -134,14 +137,11 @@ class Counting:
             self.versions_us[kept] = max(seen, self.versions_us.get(kept, 0))
 
     def _wait(self, table: pa.Table, times: Vector, scored: Scored) -> None:
-        known = (scored.predicted != UNKNOWN_CLASS) & np.asarray(pc.is_valid(table.column("id")).to_numpy(), np.bool_)
-        fresh = np.zeros(int(known.sum()), PREDICTION)
-        fresh["hash"] = hash_ids(table.column("id"))[known]
-        fresh["time_us"], fresh["score"], fresh["predicted"] = (
-            times[known],
-            scored.score[known],
-            scored.predicted[known],
-        )
+        kept = scored.known & np.asarray(pc.is_valid(table.column("id")).to_numpy(), np.bool_)
+        fresh = np.zeros(int(kept.sum()), PREDICTION)
+        fresh["hash"] = hash_ids(table.column("id"))[kept]
+        fresh["time_us"], fresh["predicted"] = times[kept], scored.predicted[kept]
+        fresh["score"] = scored.scores[kept, 0]
         self._joined(*self.join.predictions(fresh))
 
     def labels(self, batch: Batch, now_us: int) -> Mapping[str, int]:
@@ -150,13 +150,13 @@ class Counting:
         times = np.asarray(batch.table.column("timestamp").to_numpy(), np.int64)
         future = times > now_us + self.timing.future_us
         table = batch.table.filter(pa.array(~future)) if future.any() else batch.table
-        actual = pc.index_in(table.column("label"), value_set=pa.array(self.layout.classes))
-        valid = np.asarray(pc.is_valid(actual).to_numpy(), np.bool_)
+        actual = self.vectoriser.actual(table.column("label"))
+        valid = known(actual)
         self.statuses["invalid"] += int((~valid).sum())
         fresh = np.zeros(int(valid.sum()), LABEL)
         fresh["hash"] = hash_ids(table.column("id"))[valid]
         fresh["time_us"] = times[~future][valid]
-        fresh["actual"] = actual.drop_null().to_numpy()
+        fresh["actual"] = actual[valid]
         fresh["seen_us"] = now_us
         if len(fresh):
             self.last_label_us = max(self.last_label_us, int(fresh["time_us"].max()))

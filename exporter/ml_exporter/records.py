@@ -35,6 +35,7 @@ ARROW_TYPES: Mapping[Kind, pa.DataType] = {
 }
 
 FEATURE_PREFIX = "feature:"
+SCORE_PREFIX = "score:"
 
 REJECT_REASONS = (
     "malformed",

@@ -7,10 +7,11 @@ import numpy as np
 
 from ml_exporter.baseline import SCORE, Baseline, PsiNoise
 from ml_exporter.catalogue import Sample
-from ml_exporter.layout import LABEL_STATES, Z2_UNIT, Z_UNIT, CategoryBins, FeatureBins, Layout, NumericBins, Vector
+from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, Vector
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.dispersion import Dispersion, critical_psi, critical_sigmas
 from ml_exporter.statistics.distances import Psi, floor_other, merge_sparse, psi
+from ml_exporter.units import LABEL_STATES, Z2_UNIT, Z_UNIT
 from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, alpha_of, mean, phi_of, psi_noise_of
 
 
@@ -63,10 +64,17 @@ def grouped(baseline: Baseline, vector: Vector, item: FeatureBins) -> Vector:
 
 
 def grouped_scores(baseline: Baseline, vector: Vector) -> Vector:
-    """Counts of the scores, whatever the class and the label, in the bins of PSI."""
-    histogram = baseline.layout.cells(vector, "scores")["histogram"]
-    by_bin = histogram.reshape(len(baseline.layout.classes) * len(LABEL_STATES), -1).sum(axis=0)
-    return np.bincount(baseline.groups[SCORE], by_bin).astype(np.int64)
+    """Counts of the scores (or confidences, or predicted numbers) in the bins of PSI, whatever the class and label."""
+    return np.bincount(baseline.groups[SCORE], answers(baseline.layout, vector)).astype(np.int64)
+
+
+def answers(layout: Layout, vector: Vector) -> Vector:
+    """Counts of the scores, the confidences or the predicted numbers by bin."""
+    if not layout.is_class:
+        return layout.cells(vector, "predictions")["bins"]
+    histogram = layout.cells(vector, "scores")["histogram"]
+    by_bin: Vector = histogram.reshape(len(layout.classes) * len(LABEL_STATES), -1).sum(axis=0)
+    return by_bin
 
 
 def compare(current: Vector, reference: Vector, item: FeatureBins | None) -> Psi | None:

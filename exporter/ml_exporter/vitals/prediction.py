@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from ml_exporter.baseline import SCORE, Baseline
 from ml_exporter.catalogue import Sample
-from ml_exporter.layout import PROBABILITY_UNIT, Layout, Vector
+from ml_exporter.layout import Layout, Vector
 from ml_exporter.statistics.dispersion import critical_sigmas
+from ml_exporter.units import PROBABILITY_UNIT
 from ml_exporter.vitals.drift import compare, grouped_scores, limit_of
 from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, alpha_of, phi_of, psi_noise_of, ratio
 

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from ml_exporter.baseline import Baseline
 from ml_exporter.catalogue import QUALITY, Sample
-from ml_exporter.layout import LABEL_STATES, LOSS2_UNIT, LOSS_UNIT, PROBABILITY_UNIT, Layout, Vector
+from ml_exporter.layout import Layout, Vector
 from ml_exporter.statistics.auc import Auc, auc_from_histograms, auc_interval
 from ml_exporter.statistics.intervals import Interval, f1_interval, mean_interval, wilson
+from ml_exporter.units import LABEL_STATES, LOSS2_UNIT, LOSS_UNIT, PROBABILITY_UNIT
 from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, mean, phi_of, ratio
 
 
@@ -59,11 +60,10 @@ def labelled(layout: Layout, vector: Vector) -> Labelled:
 
 def _labelled_scores(layout: Layout, vector: Vector) -> Vector:
     """Counts of labelled scores by label and bin, shape (2, bins)."""
-    bins = len(layout.score_edges) + 1
     if layout.align == "arrival":
-        return layout.cells(vector, "arrived")["histogram"].reshape(-1, bins)
+        return layout.cells(vector, "arrived")["histogram"].reshape(len(LABEL_STATES) - 1, -1)
     histogram = layout.cells(vector, "scores")["histogram"]
-    by_label: Vector = histogram.reshape(len(layout.classes), len(LABEL_STATES), bins).sum(axis=0)[1:]
+    by_label: Vector = histogram.reshape(len(layout.classes), len(LABEL_STATES), -1).sum(axis=0)[1:]
     return by_label
 
 

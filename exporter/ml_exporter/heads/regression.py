@@ -1,0 +1,82 @@
+"""A number: predictions as a feature is counted, errors (label minus prediction) and labels in sums of powers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_exporter.columns import floats
+from ml_exporter.features import count_numeric, standardise
+from ml_exporter.groups import Groups
+from ml_exporter.heads.scored import Scored, Values
+from ml_exporter.layout import Floats, Layout, NumericBins, Vector
+from ml_exporter.statistics.binner import Binner, make_binner
+from ml_exporter.tasks import Regression
+from ml_exporter.units import ERROR_UNIT, FOURTH_SPLIT, FOURTH_UNIT, SQUARE_UNIT, Z_LIMIT
+
+
+@dataclass(frozen=True)
+class RegressionHead:
+    """The head of a regression task."""
+
+    layout: Layout
+    task: Regression
+    item: NumericBins
+    binner: Binner
+    errors: Binner
+
+    def predictions(self, table: pa.Table, groups: Groups, matrix: Vector) -> Scored:
+        """Counts predictions. An infinite one is invalid, as one that is no number."""
+        predicted = floats(table, "prediction")
+        cells = self.layout.cells(matrix, "predictions")
+        as_feature = {**cells, "valid": cells["predicted"]}
+        count_numeric(predicted, self.item, self.binner, groups, as_feature)
+        return self.scored(predicted, np.zeros((len(predicted), 0)))
+
+    def scored(self, predicted: Values, scores: Floats) -> Scored:
+        """Predictions that were counted before."""
+        return Scored(predicted, scores, np.full(len(predicted), -1, np.intp))
+
+    def actual(self, column: pa.ChunkedArray) -> Values:
+        """Labels as numbers."""
+        return np.asarray(pc.fill_null(column, np.nan).to_numpy(), np.float64)
+
+    def labels(self, scored: Scored, actual: Values, groups: Groups, matrix: Vector) -> None:
+        """Counts errors by bin, and sums errors and labels."""
+        cells, task = self.layout.cells(matrix, "quality"), self.task
+        actual = np.asarray(actual, np.float64)
+        cells["rows"][:, 0] = groups.rows()
+        with np.errstate(over="ignore"):
+            error = (actual - scored.predicted) / task.error_scale
+            label = (actual - task.label_centre) / task.label_scale
+        cells["clipped"][:, 0] = groups.where(np.abs(error) > Z_LIMIT)
+        cells["label_clipped"][:, 0] = groups.where(np.abs(label) > Z_LIMIT)
+        error = np.clip(error, -Z_LIMIT, Z_LIMIT)
+        label = np.clip(label, -Z_LIMIT, Z_LIMIT)
+        counts = groups.counts(self.errors.codes(error, error), self.errors.width)
+        cells["bins"][:] = counts[:, : cells["bins"].shape[1]]
+        _powers(error, groups, cells)
+        cells["label"][:, 0] = groups.exact(np.rint(label * ERROR_UNIT))
+        cells["label2"][:, 0] = groups.exact(np.rint(label * label * SQUARE_UNIT))
+
+
+def _powers(error: Floats, groups: Groups, cells: Mapping[str, Vector]) -> None:
+    """Sums of the error, its absolute value, its square, and its fourth power in two cells."""
+    squares = error * error
+    fourths = np.rint(squares * squares * FOURTH_UNIT)
+    high = np.floor(fourths / FOURTH_SPLIT)
+    cells["error"][:, 0] = groups.exact(np.rint(error * ERROR_UNIT))
+    cells["absolute"][:, 0] = groups.exact(np.rint(np.abs(error) * ERROR_UNIT))
+    cells["square"][:, 0] = groups.exact(np.rint(squares * SQUARE_UNIT))
+    cells["fourth_high"][:, 0] = groups.exact(high)
+    cells["fourth_low"][:, 0] = groups.exact(fourths - high * FOURTH_SPLIT)
+
+
+def make_regression(layout: Layout, task: Regression) -> RegressionHead:
+    """The head with its lookup tables."""
+    item = NumericBins("prediction", task.edges, task.centre, task.scale, -np.inf, np.inf)
+    inner, errors = np.asarray(task.edges, np.float64), np.asarray(task.error_edges, np.float64)
+    binner = make_binner(inner, standardise(inner, item))
+    return RegressionHead(layout, task, item, binner, make_binner(errors, errors))
