@@ -30,6 +30,7 @@ import msgspec
 
 from ml_exporter.config import Source
 from ml_exporter.errors import Problem, ProblemsError, shown
+from ml_exporter.sources.drops import Drop
 
 ROTATION_GRACE_SECONDS = 5.0
 """How long a rotated file must rest before its last line is complete: writers keep it open until they are told."""
@@ -66,10 +67,15 @@ class Position(msgspec.Struct, frozen=True):
     """How far a source was read.
 
     >>> msgspec.json.decode(msgspec.json.encode(Position()), type=Position)
-    Position(files=())
+    Position(files=(), drops=())
     """
 
     files: tuple[FilePosition, ...] = ()
+    drops: tuple[Drop, ...] = ()
+
+    def with_drop(self, old: Drop, new: Drop) -> "Position":
+        """The same with one finished file changed."""
+        return Position(drops=tuple(new if drop is old else drop for drop in self.drops))
 
     def with_file(self, old: FilePosition, new: FilePosition | None) -> "Position":
         """The same with one file changed or, when `new` is None, forgotten."""
