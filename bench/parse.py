@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 
 from ml_exporter.config import Source
-from ml_exporter.records import Field
+from ml_exporter.records import Field, Stream
 from ml_exporter.sources.follow import Position
 from ml_exporter.sources.tail import Tail
 
@@ -41,6 +41,7 @@ FIELDS = (
     *(Field(f"feature:{name}", ("features", name), "number") for name in NUMERIC),
     *(Field(f"feature:{name}", ("features", name), "text") for name in CATEGORIES),
 )
+STREAMS = (Stream("bench", "predictions", FIELDS),)
 TAIL_BYTES = 4 << 20
 ROUNDS = 3
 
@@ -117,9 +118,9 @@ def duckdb_seconds(path: Path) -> float:
 
 def catch_up_seconds(path: Path, lines: int) -> float:
     """Seconds in which the whole file is read to batches."""
-    with Tail(Source(files=str(path)), FIELDS) as tail:
+    with Tail(Source(files=str(path)), STREAMS) as tail:
         begin = time.perf_counter()
-        read = sum(batch.lines for batch, _ in tail.batches(Position(), threading.Event(), time.time()))
+        read = sum(parsed.lines for parsed, _ in tail.batches(Position(), threading.Event(), time.time()))
         seconds = time.perf_counter() - begin
     assert read == lines, (read, lines)
     return seconds
@@ -130,7 +131,7 @@ def tail_seconds(path: Path, folder: Path) -> float:
     growing = folder / "growing.jsonl"
     growing.touch()
     seconds, position = 0.0, Position()
-    with Tail(Source(files=str(growing)), FIELDS) as tail, path.open("rb") as source, growing.open("ab") as sink:
+    with Tail(Source(files=str(growing)), STREAMS) as tail, path.open("rb") as source, growing.open("ab") as sink:
         while piece := source.read(TAIL_BYTES):
             sink.write(piece)
             sink.flush()

@@ -45,8 +45,10 @@ FULL = """
 state: /var/lib/ml-exporter
 interval: 30s
 time: {pane: 1s, hour: 2m, day: 48m, stale_after: 500ms, future_tolerance: 0s}
+dead_letter: {max_size: 1MiB, values: true}
 sources:
-  answers: {files: "logs/*.jsonl", format: jsonl, settle: 1.5m, idle_after: 1h, max_line_bytes: 64KiB}
+  answers:
+    {files: "logs/*.jsonl", format: jsonl, settle: 1.5m, idle_after: 1h, max_line_bytes: 64KiB, model: {column: m}}
   truth: {files: labels.jsonl}
   kinds: {files: kinds.jsonl}
   minutes: {files: minutes.jsonl}
@@ -74,9 +76,11 @@ models:
     predictions:
       source: answers
       columns: {timestamp: meta.ts, id: meta.id, version: v, prediction: a, score: p, latency: t, fallback: f, error: e}
+      where: {meta.event: answer}
     labels:
       source: truth
       columns: {id: flight, label: late, timestamp: landed}
+      where: {final: "true"}
       align: prediction
       maturity: 6h
       grace: 30m

@@ -1,6 +1,6 @@
 """One model from batches to samples: where windows end, what the clock refuses, and that counters only grow."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -152,12 +152,17 @@ def test_an_empty_window_has_no_ratios() -> None:
     assert "ml_feature_null_ratio" in {name for name, labels in found if "1d" in labels}
 
 
+def places(refused: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Places by reason as plain values."""
+    return {reason: found.tolist() for reason, found in refused.items()}
+
+
 def test_the_clock_refuses_rows_by_reason() -> None:
     counting = build.counting()
     oldest, newest = NOON - build.timing().retention_us, NOON + 5 * MINUTE
     times = [oldest - 1, oldest, NOON, newest, newest + 1, 2**62, -(2**62)]
     found = counting.predictions(build.batch(build.prediction(time, number) for number, time in enumerate(times)), NOON)
-    assert found == {"future": 2, "too_late": 2}
+    assert places(found) == {"future": [4, 5], "too_late": [0, 6]}
     assert counting.by_version == {"v1": 3}
     assert LAYOUT.cells(counting.total, "rows")["rows"][0] == 3
     assert counting.panes.newest_us == newest
@@ -167,17 +172,18 @@ def test_the_clock_refuses_labels_from_the_future() -> None:
     counting = fed([NOON] * 3, NOON)
     times = [NOON, NOON + 5 * MINUTE, NOON + 5 * MINUTE + 1]
     read = build.batch(build.label(time, number) for number, time in enumerate(times))
-    assert counting.labels(read, NOON) == {"future": 1}
+    assert places(counting.labels(read, NOON)) == {"future": [2]}
     assert counting.statuses["matched"] == 2
     assert counting.last_label_us == NOON + 5 * MINUTE
 
 
 def test_a_batch_in_which_nothing_is_left_changes_nothing() -> None:
     counting = build.counting()
-    assert counting.predictions(build.batch([build.prediction(NOON + DAY, 1)]), NOON) == {"future": 1}
+    refused = counting.predictions(build.batch([build.prediction(NOON + DAY, 1)]), NOON)
+    assert places(refused) == {"future": [0]}
     assert counting.predictions(build.batch([]), NOON) == {}
     assert counting.labels(build.batch([]), NOON) == {}
-    assert counting.labels(build.batch([build.label(NOON + DAY, 1)]), NOON) == {"future": 1}
+    assert places(counting.labels(build.batch([build.label(NOON + DAY, 1)]), NOON)) == {"future": [0]}
     assert (counting.panes.newest_us, counting.panes.changed, counting.last_arrival_us) == (0, set(), 0)
 
 

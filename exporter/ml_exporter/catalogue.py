@@ -368,6 +368,13 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("ml_exporter_evaluation_duration_seconds", "gauge", "seconds", "How long the last evaluation took.", ()),
     Metric("ml_exporter_state_up", "gauge", "", "1 if the last commit of the state worked.", ()),
+    Metric(
+        "ml_exporter_dead_letter_failures_total",
+        "counter",
+        "",
+        "Times that the notes about refused lines could not be written to the dead-letter file.",
+        (),
+    ),
     Metric("ml_exporter_series", "gauge", "", "Series exported for the model.", _M),
     Metric(
         "ml_exporter_series_dropped_total",

@@ -10,12 +10,14 @@ from typing import Annotated, Literal
 import msgspec
 
 from ml_exporter.errors import ConfigError, Problem, shown
-from ml_exporter.records import FEATURE_PREFIX, SCORE_PREFIX, Field, Kind
+from ml_exporter.records import FEATURE_PREFIX, SCORE_PREFIX, Field, Kind, Stream
+from ml_exporter.streams import misread, overlaps
 from ml_exporter.strict import Duration, Section, Size, read
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z_][a-zA-Z0-9_\-]{0,63}$")]
 Task = Literal["binary", "multiclass", "regression"]
 DECISION_THRESHOLD = 0.5
+LEAST_DEAD_LETTER_BYTES = 64 << 10
 WINDOW_UNITS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
 _WINDOW = re.compile(r"^([1-9]\d*)([mhd])$", re.ASCII)
 
@@ -35,8 +37,15 @@ class Time(Section, frozen=True):
     """Rows with a timestamp further ahead of the clock are rejected."""
 
 
+class ModelColumn(Section, frozen=True):
+    """Tells apart the models whose rows one source holds."""
+
+    column: str
+    """Where the record keeps the name of the model, as configured here. A dot descends into an object."""
+
+
 class Source(Section, frozen=True):
-    """Log files that grow."""
+    """Log files that grow. One source may hold predictions and labels of several models."""
 
     files: str
     """Path of the log, or a glob. Relative to the configuration file."""
@@ -48,6 +57,8 @@ class Source(Section, frozen=True):
     """A source without new rows for this long no longer holds the windows back."""
     max_line_bytes: Size = Size(1 << 20)
     """Longer lines are rejected."""
+    model: ModelColumn | None = None
+    """Each model gets the rows that name it. Rows that name none of those that use this source are counted."""
 
 
 class PredictionColumns(Section, frozen=True):
@@ -83,6 +94,8 @@ class Predictions(Section, frozen=True):
     """Name of a source."""
     columns: PredictionColumns = PredictionColumns()
     """Where the record keeps what."""
+    where: dict[str, str] = {}
+    """Only rows in which all of these columns have these texts, for example `{event: prediction}`."""
 
 
 class LabelColumns(Section, frozen=True):
@@ -103,6 +116,8 @@ class Labels(Section, frozen=True):
     """Name of a source."""
     columns: LabelColumns = LabelColumns()
     """Where the record keeps what."""
+    where: dict[str, str] = {}
+    """Only rows in which all of these columns have these texts, for example `{event: label}`."""
     align: Literal["prediction"] = "prediction"
     """Quality counts fall into the window of the prediction's time, which ends `maturity` ago."""
     maturity: Duration | None = None
@@ -189,6 +204,15 @@ class Model(Section, frozen=True):
     """Most series this model may export."""
 
 
+class DeadLetter(Section, frozen=True):
+    """The file `dead-letter.jsonl` in the state directory, which notes lines that were refused."""
+
+    max_size: Size = Size(16 << 20)
+    """Most that it and its predecessor take together, at least 64KiB; `0B` turns it off."""
+    values: bool = False
+    """Note the line itself, cut to 1,000 bytes. Logs may hold personal data."""
+
+
 class Config(Section, frozen=True):
     """The whole file."""
 
@@ -202,6 +226,8 @@ class Config(Section, frozen=True):
     """How often windows are evaluated."""
     time: Time = Time()
     """The units of event time."""
+    dead_letter: DeadLetter = DeadLetter()
+    """Notes about lines that were refused."""
 
 
 def window_seconds(name: str, time: Time) -> float:
@@ -242,27 +268,42 @@ def _contradictions(config: Config, where: str) -> Iterator[Problem]:
         yield Problem(f"{where}.interval", "more than 0s", "0s", "Choose a longer interval")
     if not config.models:
         yield Problem(f"{where}.models", "at least one model", "none", "Add a model")
-    used: dict[str, str] = {}
+    if 0 < config.dead_letter.max_size < LEAST_DEAD_LETTER_BYTES:
+        got = f"{config.dead_letter.max_size} bytes"
+        yield Problem(f"{where}.dead_letter.max_size", "at least 64KiB, or 0B", got, "Choose a larger size")
     for name, model in config.models.items():
-        yield from _log_contradictions(model, f"{where}.models.{name}", config, used)
+        yield from _log_contradictions(model, f"{where}.models.{name}", config)
         yield from _model_contradictions(model, f"{where}.models.{name}")
+    for name in config.sources:
+        yield from _stream_contradictions(config, name, where)
 
 
-def _log_contradictions(model: Model, path: str, config: Config, used: dict[str, str]) -> Iterator[Problem]:
-    logs = {"predictions": model.predictions.source}
+def _log_contradictions(model: Model, path: str, config: Config) -> Iterator[Problem]:
+    logs: dict[str, Predictions | Labels] = {"predictions": model.predictions}
     if model.labels:
-        logs["labels"] = model.labels.source
-    for key, source in logs.items():
-        if source not in config.sources:
+        logs["labels"] = model.labels
+    for key, wanted in logs.items():
+        found = config.sources.get(wanted.source)
+        if found is None:
             known = ", ".join(config.sources) or "none"
-            yield Problem(
-                f"{path}.{key}.source", f"the name of a source ({known})", shown(source), "Name one of them or add it"
-            )
-        elif source in used:
-            yield Problem(
-                f"{path}.{key}.source", f"a source of its own (not that of {used[source]})", shown(source), "Add one"
-            )
-        used.setdefault(source, f"{path}.{key}")
+            got = shown(wanted.source)
+            yield Problem(f"{path}.{key}.source", f"the name of a source ({known})", got, "Name one of them or add it")
+        elif found.model and found.model.column in wanted.where:
+            expected, action = "columns other than that of the source's `model`", "Remove it: the model is asked for"
+            yield Problem(f"{path}.{key}.where", expected, shown(found.model.column), action)
+
+
+def _stream_contradictions(config: Config, source: str, where: str) -> Iterator[Problem]:
+    """Streams of one source that would count a row twice, or read one column as two things."""
+    streams = streams_of(config, source)
+    for first, second in overlaps(streams):
+        path = f"{where}.models.{second.model}.{second.role}"
+        other = f"{where}.models.{first.model}.{first.role}"
+        action = "Tell them apart with `where`, or with `model` of the source, or read another source"
+        yield Problem(path, f"other rows than {other}", f"the same rows of {shown(source)}", action)
+    for column, first_kind, second_kind in misread(streams):
+        got = f"{shown('.'.join(column))} as {first_kind} and as {second_kind}"
+        yield Problem(f"{where}.sources.{source}", "columns of one type each", got, "Read it as one of them")
 
 
 def _model_contradictions(model: Model, path: str) -> Iterator[Problem]:
@@ -387,6 +428,38 @@ def label_fields(labels: Labels, kind: Kind = "text") -> tuple[Field, ...]:
         Field("id", _path(columns.id), "id", required=True),
         Field("label", _path(columns.label), kind, required=True),
     )
+
+
+def prediction_stream(name: str, config: Config) -> Stream:
+    """What a model reads as its predictions."""
+    model = config.models[name]
+    where = _where(name, model.predictions, config)
+    return Stream(name, "predictions", prediction_fields(model), where)
+
+
+def label_stream(name: str, labels: Labels, config: Config) -> Stream:
+    """What a model reads as its labels."""
+    fields = label_fields(labels, answer_kind(config.models[name]))
+    return Stream(name, "labels", fields, _where(name, labels, config))
+
+
+def streams_of(config: Config, source: str) -> tuple[Stream, ...]:
+    """What the models want from a source: predictions first, so that a label finds those of the same chunk."""
+    made = [
+        prediction_stream(name, config) for name, item in config.models.items() if item.predictions.source == source
+    ]
+    known = [
+        label_stream(name, item.labels, config)
+        for name, item in config.models.items()
+        if item.labels and item.labels.source == source
+    ]
+    return (*made, *known)
+
+
+def _where(name: str, wanted: Predictions | Labels, config: Config) -> tuple[tuple[tuple[str, ...], str], ...]:
+    source = config.sources[wanted.source]
+    named = {source.model.column: name} if source.model else {}
+    return tuple((_path(column), value) for column, value in (named | wanted.where).items())
 
 
 def _path(dotted: str) -> tuple[str, ...]:

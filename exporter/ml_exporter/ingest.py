@@ -1,7 +1,8 @@
-"""Feeds: the logs of every model, read into what is counted for it.
+"""Feeds: the logs of every model, each read once and split into what is counted for the models.
 
-Predictions go first; labels are read when the predictions are caught up with, so that few labels have to wait for their
-prediction. A source that fails sets its own flag and is tried again; the others go on.
+Logs with predictions go first; those with labels alone are read when the predictions of their models are caught up
+with, so that few labels have to wait for their prediction. A source that fails sets its own flag and is tried again;
+the others go on.
 """
 
 import json
@@ -12,24 +13,31 @@ from pathlib import Path
 from threading import Event
 
 import msgspec
+import numpy as np
 
 from ml_exporter.catalogue import Sample
-from ml_exporter.config import Source, answer_kind, label_fields, prediction_fields
+from ml_exporter.config import Source, streams_of
+from ml_exporter.dead_letter import DeadLetter
 from ml_exporter.loading import Loaded, maturity_seconds
 from ml_exporter.pipeline import Counting, Timing
-from ml_exporter.records import REJECT_REASONS, Batch, Field
+from ml_exporter.records import REJECT_REASONS, Batch, Ints, Role, Stream
 from ml_exporter.sources.follow import Position, SourceError
+from ml_exporter.sources.rows import Parsed
 from ml_exporter.sources.tail import Tail, Workers
+
+Take = Callable[[Batch, int], Mapping[str, Ints]]
+"""Takes in a batch at a clock in microseconds; returns the places of rows that the clock refused, by reason."""
 
 
 @dataclass
 class Feed:
-    """One log of one model: where reading stands, and what came of it since the start."""
+    """One source: where reading stands, and what came of it since the start. `takes` has one for each stream."""
 
     name: str
-    model: str
     tail: Tail
-    take: Callable[[Batch, int], Mapping[str, int]]
+    streams: tuple[Stream, ...]
+    takes: tuple[Take, ...]
+    dead_letter: DeadLetter | None = None
     position: Position = field(default_factory=Position)
     rows_read: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -37,10 +45,14 @@ class Feed:
     error: str = ""
     caught_up: bool = False
     _stop: Event = field(default_factory=Event)
-    _reading: Iterator[tuple[Batch, Position]] | None = None
+    _reading: Iterator[tuple[Parsed, Position]] | None = None
+
+    def models(self, role: Role | None = None) -> frozenset[str]:
+        """The models that read it, or those that read it in one role."""
+        return frozenset(stream.model for stream in self.streams if role in (None, stream.role))
 
     def step(self, now_us: int) -> int:
-        """Takes in one batch and returns how many lines it had; 0 when nothing more is there or the source failed."""
+        """Takes in one chunk and returns how many lines it had; 0 when nothing more is there or the source failed."""
         if self._reading is None:
             self._reading = self.tail.batches(self.position, self._stop, now_us / 1e6)
         try:
@@ -51,11 +63,25 @@ class Feed:
         if found is None:
             self.up, self.error, self._reading, self.caught_up = True, "", None, True
             return 0
-        batch, self.position = found
-        self.rows_read += batch.lines
-        self.rejected.update(item.reason for item in batch.rejects)
-        self.rejected.update(self.take(batch, now_us) if batch.table.num_rows else {})
-        return max(batch.lines, 1)
+        parsed, self.position = found
+        self.rows_read += parsed.lines
+        self._take(parsed, now_us)
+        return max(parsed.lines, 1)
+
+    def _take(self, parsed: Parsed, now_us: int) -> None:
+        """Gives every stream its batch. A line that two streams refuse for one reason is counted and noted once."""
+        refusals = [parsed.refused]
+        for batch, take in zip(parsed.batches, self.takes, strict=True):
+            refusals.append(batch.refused)
+            if batch.table.num_rows:
+                refusals.append(take(batch, now_us))
+        for reason in REJECT_REASONS:
+            found = [places[reason] for places in refusals if reason in places]
+            if found:
+                places = np.unique(np.concatenate(found))
+                self.rejected[reason] += len(places)
+                if self.dead_letter:
+                    self.dead_letter.note(self.name, reason, parsed.path, places.tolist(), parsed.line_at)
 
     def close(self) -> None:
         """Stops reading ahead, and frees files and threads."""
@@ -66,39 +92,36 @@ class Feed:
 
 @dataclass
 class Fleet:
-    """What is counted for every model, and the feeds that fill it: those of predictions, then those of labels."""
+    """What is counted for every model, and the feeds that fill it: those with predictions first."""
 
     countings: Mapping[str, Counting]
-    predictions: Sequence[Feed]
-    labels: Sequence[Feed]
+    feeds: Sequence[Feed]
     workers: Workers
 
     @classmethod
-    def of(cls, loaded: Loaded) -> "Fleet":
+    def of(cls, loaded: Loaded, dead_letter: DeadLetter | None = None) -> "Fleet":
         """The fleet of a configuration, with nothing read yet."""
         countings: dict[str, Counting] = {}
-        predictions, labels = [], []
         config, workers = loaded.config, Workers()
         for name, model in config.models.items():
             source = config.sources[model.predictions.source]
             timing = Timing.of(model, config.time, source, maturity_seconds(loaded, name))
-            counting = Counting(loaded.baselines[name].layout, timing, model.labels is not None)
-            countings[name] = counting
-            log, fields = model.predictions.source, prediction_fields(model)
-            predictions.append(_feed(loaded, log, name, fields, counting.predictions, workers))
-            if model.labels:
-                log, fields = model.labels.source, label_fields(model.labels, answer_kind(model))
-                labels.append(_feed(loaded, log, name, fields, counting.labels, workers))
-        return cls(countings, predictions, labels, workers)
-
-    @property
-    def feeds(self) -> tuple[Feed, ...]:
-        """Every feed, those of predictions first."""
-        return (*self.predictions, *self.labels)
+            countings[name] = Counting(loaded.baselines[name].layout, timing, model.labels is not None)
+        feeds = []
+        for name, settings in config.sources.items():
+            streams = streams_of(config, name)
+            takes = tuple(
+                countings[item.model].predictions if item.role == "predictions" else countings[item.model].labels
+                for item in streams
+            )
+            if streams:
+                tail = Tail(_located(settings, settings.files, loaded.directory), streams, workers)
+                feeds.append(Feed(name, tail, streams, takes, dead_letter))
+        return cls(countings, sorted(feeds, key=lambda feed: not feed.models("predictions")), workers)
 
     def of_model(self, name: str) -> tuple[Feed, ...]:
         """The feeds of one model."""
-        return tuple(feed for feed in self.feeds if feed.model == name)
+        return tuple(feed for feed in self.feeds if name in feed.models())
 
     def troubles(self, name: str, usable: bool) -> Iterator[str]:
         """What is wrong with a model's logs: failing sources and, without any `usable` row, why rows were refused."""
@@ -107,7 +130,10 @@ class Fleet:
                 yield from feed.error.splitlines()
             elif not usable and feed.rejected:
                 reasons = ", ".join(f"{count:,} {reason}" for reason, count in feed.rejected.most_common())
-                yield f"{feed.name}: every row was refused ({reasons})"
+                lost = (
+                    "every row was refused" if len(feed.models()) == 1 else "no row is usable for this model; refused"
+                )
+                yield f"{feed.name}: {lost} ({reasons})"
 
     @property
     def caught_up(self) -> bool:
@@ -116,19 +142,21 @@ class Fleet:
 
     def read(self, now_us: Callable[[], int], enough: Callable[[], bool]) -> bool:
         """Reads round by round until nothing more is there or `enough()`. Returns whether all was read."""
+        first = [feed for feed in self.feeds if feed.models("predictions")]
+        later = [feed for feed in self.feeds if not feed.models("predictions")]
         while not enough():
-            lines = {feed.model: feed.step(now_us()) for feed in self.predictions}
-            labels = [feed.step(now_us()) for feed in self.labels if not lines[feed.model]]
-            if not any((*lines.values(), *labels)):
+            busy = [feed.models("predictions") for feed in first if feed.step(now_us())]
+            behind = frozenset[str]().union(*busy)
+            labels = [feed.step(now_us()) for feed in later if not behind & feed.models()]
+            if not busy and not any(labels):
                 return True
         return False
 
     def hold_failing(self, now_us: int) -> None:
         """A source that fails is not idle: windows that wait for it do not advance by the clock, but grow stale."""
-        for feed in self.predictions:
-            counting = self.countings[feed.model]
-            if not feed.up and counting.panes.newest_us:
-                counting.last_arrival_us = now_us
+        for name in {name for feed in self.feeds if not feed.up for name in feed.models("predictions")}:
+            if self.countings[name].panes.newest_us:
+                self.countings[name].last_arrival_us = now_us
 
     def expire(self, now_us: int) -> None:
         """Forgets what no window can reach."""
@@ -171,14 +199,6 @@ def source_samples(fleet: Fleet, now_seconds: float) -> Iterator[Sample]:
         yield Sample("ml_exporter_source_lag_seconds", (feed.name,), behind.seconds)
 
 
-Take = Callable[[Batch, int], Mapping[str, int]]
-
-
-def _feed(loaded: Loaded, source: str, model: str, fields: tuple[Field, ...], take: Take, workers: Workers) -> Feed:
-    settings = loaded.config.sources[source]
-    return Feed(source, model, Tail(_located(settings, settings.files, loaded.directory), fields, workers), take)
-
-
 def _located(settings: Source, files: str, directory: Path) -> Source:
     """The settings with an absolute path."""
     return msgspec.structs.replace(settings, files=str(directory.absolute() / files))
@@ -186,24 +206,25 @@ def _located(settings: Source, files: str, directory: Path) -> Source:
 
 @dataclass(frozen=True)
 class FinishedLogs:
-    """All that was read of finished logs, and the bytes behind the last newlines, which were not."""
+    """All that one stream got of finished logs, lines that were refused by reason, bytes behind the last newlines."""
 
     batches: tuple[Batch, ...]
+    rejected: Counter[str]
     unread_bytes: int
 
-    @property
-    def rejected(self) -> Counter[str]:
-        """Lines that were refused, by reason."""
-        return Counter(item.reason for batch in self.batches for item in batch.rejects)
 
-
-def read_all(settings: Source, files: Sequence[str], fields: tuple[Field, ...], directory: Path) -> FinishedLogs:
+def read_all(settings: Source, files: Sequence[str], stream: Stream, directory: Path) -> FinishedLogs:
     """Reads finished logs, in order; the files replace those of the settings. Raises SourceError."""
     batches: list[Batch] = []
+    rejected: Counter[str] = Counter()
     unread = 0
     for path in files:
-        with Tail(_located(settings, path, directory), fields) as tail:
-            found = list(tail.batches(Position(), Event(), 0.0))
-            unread += tail.lag(found[-1][1] if found else Position(), 0.0).bytes
-        batches += [batch for batch, _ in found]
-    return FinishedLogs(tuple(batches), unread)
+        end = Position()
+        with Tail(_located(settings, path, directory), [stream]) as tail:
+            for parsed, behind in tail.batches(Position(), Event(), 0.0):
+                end = behind
+                batches += parsed.batches
+                for refused in (parsed.refused, *(batch.refused for batch in parsed.batches)):
+                    rejected.update({reason: len(places) for reason, places in refused.items()})
+            unread += tail.lag(end, 0.0).bytes
+    return FinishedLogs(tuple(batches), rejected, unread)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from ml_exporter.baseline import Baseline
 from ml_exporter.calibration import Reference, calibrate, fit_layout
-from ml_exporter.config import Config, Model, answer_kind, label_fields, prediction_fields
+from ml_exporter.config import Config, Model, label_stream, prediction_stream
 from ml_exporter.errors import BaselineError, Problem
 from ml_exporter.ingest import FinishedLogs, read_all
 from ml_exporter.layout import Layout
@@ -45,23 +45,19 @@ def make(config: Config, name: str, logs: ReferenceLogs, directory: Path) -> Mad
     """The baseline of a model. Raises BaselineError where the reference has no usable row."""
     model = config.models[name]
     source = config.sources[model.predictions.source]
-    predictions = read_all(source, logs.predictions, prediction_fields(model), directory)
-    table = _together(predictions.batches, schema(prediction_fields(model)))
+    made_of = prediction_stream(name, config)
+    predictions = read_all(source, logs.predictions, made_of, directory)
+    table = _together(predictions.batches, schema(made_of.fields))
     if not table.num_rows:
         action = "Name reference logs with readable predictions; `ml-exporter check` shows the configured columns"
         raise BaselineError(
             [Problem(name, "reference predictions", f"no usable row in {', '.join(logs.predictions)}", action)]
         )
-    known = FinishedLogs((), 0)
+    known, labels = FinishedLogs((), Counter(), 0), None
     if model.labels and logs.labels:
-        known = read_all(
-            config.sources[model.labels.source], logs.labels, label_fields(model.labels, answer_kind(model)), directory
-        )
-    labels = (
-        _together(known.batches, schema(label_fields(model.labels, answer_kind(model))))
-        if model.labels and logs.labels
-        else None
-    )
+        wanted = label_stream(name, model.labels, config)
+        known = read_all(config.sources[model.labels.source], logs.labels, wanted, directory)
+        labels = _together(known.batches, schema(wanted.fields))
     reference = _count(fit_layout(table, model, config.time), config, model, (table, labels))
     made = calibrate(name, model, config.time, reference)
     return Made(made, predictions.rejected + known.rejected, predictions.unread_bytes + known.unread_bytes)

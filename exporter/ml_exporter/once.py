@@ -1,7 +1,7 @@
 """`ml-exporter once`: the gauges of finished logs, on standard output."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ml_exporter.catalogue import BY_NAME, HistogramSample, Sample
@@ -54,5 +54,5 @@ def _gauges(loaded: Loaded, name: str, counting: Counting, at_us: int | None) ->
         yield sample
 
 
-def _errors(feeds: tuple[Feed, ...]) -> Iterator[tuple[str, str]]:
+def _errors(feeds: Sequence[Feed]) -> Iterator[tuple[str, str]]:
     return ((feed.name, feed.error) for feed in feeds if not feed.up)

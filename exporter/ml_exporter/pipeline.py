@@ -20,7 +20,7 @@ from ml_exporter.heads import Scored, known
 from ml_exporter.join import LABEL, PREDICTION, Join, Matched, hash_ids
 from ml_exporter.layout import Layout, Vector
 from ml_exporter.panes import Grid, Panes
-from ml_exporter.records import LABEL_STATUSES, VIOLATION_KINDS, Batch
+from ml_exporter.records import LABEL_STATUSES, VIOLATION_KINDS, Batch, Ints
 from ml_exporter.statistics.dispersion import alpha_from_budget, state
 from ml_exporter.units import DELAY_UNIT, LATENCY_UNIT
 from ml_exporter.vectorise import Vectoriser, make_vectoriser
@@ -96,19 +96,18 @@ class Counting:
         self.total = self.layout.zeros()
         self.vectoriser = make_vectoriser(self.layout)
 
-    def predictions(self, batch: Batch, now_us: int) -> Mapping[str, int]:
-        """Takes in predictions; returns how many rows the clock refused, by reason."""
+    def predictions(self, batch: Batch, now_us: int) -> Mapping[str, Ints]:
+        """Takes in predictions; returns the places of rows that the clock refused, by reason."""
         self.violations.update(batch.violations)
         times = batch.table.column("timestamp").to_numpy()
         future, late = times > now_us + self.timing.future_us, times < now_us - self.timing.retention_us
-        refused = {"future": int(future.sum()), "too_late": int(late.sum())}
-        table = batch.table
-        if any(refused.values()):
-            table = table.filter(pa.array(~(future | late)))
-            times = times[~(future | late)]
+        table, refused = batch.table, future | late
+        if refused.any():
+            table = table.filter(pa.array(~refused))
+            times = times[~refused]
         if len(times):
             self._count(table, np.asarray(times, np.int64), now_us)
-        return {reason: count for reason, count in refused.items() if count}
+        return {name: batch.offsets[found] for name, found in (("future", future), ("too_late", late)) if found.any()}
 
     def _count(self, table: pa.Table, times: Vector, now_us: int) -> None:
         self.last_arrival_us = now_us
@@ -144,8 +143,8 @@ class Counting:
         fresh["score"] = scored.scores[kept, 0]
         self._joined(*self.join.predictions(fresh))
 
-    def labels(self, batch: Batch, now_us: int) -> Mapping[str, int]:
-        """Takes in labels; returns how many rows the clock refused, by reason."""
+    def labels(self, batch: Batch, now_us: int) -> Mapping[str, Ints]:
+        """Takes in labels; returns the places of rows that the clock refused, by reason."""
         self.violations.update(batch.violations)
         times = np.asarray(batch.table.column("timestamp").to_numpy(), np.int64)
         future = times > now_us + self.timing.future_us
@@ -161,7 +160,7 @@ class Counting:
         if len(fresh):
             self.last_label_us = max(self.last_label_us, int(fresh["time_us"].max()))
             self._joined(*self.join.labels(fresh))
-        return {"future": int(future.sum())} if future.any() else {}
+        return {"future": batch.offsets[future]} if future.any() else {}
 
     def _joined(self, matched: Matched, statuses: Mapping[str, int]) -> None:
         self.statuses.update(statuses)

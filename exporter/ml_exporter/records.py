@@ -97,7 +97,6 @@ class Reject:
 
     reason: str
     offset: int
-    digest: str = ""
 
 
 def _none() -> Ints:
@@ -108,18 +107,21 @@ def _none() -> Ints:
 class Batch:
     """Rows of one stream, and everything that was lost on the way.
 
-    `table` has one column for each field, in the encoding above. `lines` counts every row that the stream wanted, so
-    `lines == table.num_rows + len(rejects)`. `violations` counts values by kind (see `VIOLATION_KINDS`). `offsets` are
-    the places of the table's rows in their file, in bytes (Parquet: row numbers), and `refused` those of rows that were
-    refused, by reason.
+    `table` has one column for each field, in the encoding above. `lines` counts every row that the stream wanted: those
+    of the table and those refused. `violations` counts values by kind (see `VIOLATION_KINDS`). `offsets` are the places
+    of the table's rows in their file, in bytes (Parquet: row numbers); without them, rows are numbered. `refused` are
+    the places of rows that were refused, by reason.
     """
 
     table: pa.Table
     lines: int
-    rejects: tuple[Reject, ...] = ()
     violations: Mapping[str, int] = field(default_factory=dict)
     offsets: Ints = field(default_factory=_none)
     refused: Mapping[str, Ints] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.offsets) != self.table.num_rows:
+            object.__setattr__(self, "offsets", np.arange(self.table.num_rows))
 
 
 def union(streams: Iterable[Stream]) -> tuple[Field, ...]:

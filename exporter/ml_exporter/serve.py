@@ -18,6 +18,7 @@ from types import FrameType
 
 from ml_exporter import __version__
 from ml_exporter.catalogue import HistogramSample, Sample
+from ml_exporter.dead_letter import NAME, DeadLetter
 from ml_exporter.errors import ProblemsError, StateError
 from ml_exporter.exposition import Renderer, compress, count_series, process_metrics
 from ml_exporter.ingest import Fleet, source_samples
@@ -46,18 +47,22 @@ class Exporter:
     dropped: int = 0
     loaded: Loaded = field(init=False)
     store: Store = field(init=False)
+    dead_letter: DeadLetter = field(init=False)
     fleet: Fleet = field(init=False)
 
     def __post_init__(self) -> None:
         self.loaded = load(self.path)
         self.store = Store(self.loaded.directory / self.loaded.config.state)
+        self.dead_letter = DeadLetter(self.store.directory / NAME, 0, values=False)
         self.fleet = self._assemble(self.loaded)
         self._renderer = Renderer()
         self._process = process_metrics()
         self._failing: dict[str, str] = {}
 
     def _assemble(self, loaded: Loaded) -> Fleet:
-        fleet = Fleet.of(loaded)
+        settings = loaded.config.dead_letter
+        self.dead_letter.max_bytes, self.dead_letter.values = settings.max_size, settings.values
+        fleet = Fleet.of(loaded, self.dead_letter)
         for name, counting in fleet.countings.items():
             counting.last_arrival_us = self.now_us()  # nobody knows yet whether the source is idle
             reset = self.store.load(name, counting)
@@ -131,6 +136,10 @@ class Exporter:
             self.state_up = False
 
     def _store(self) -> None:
+        before = self.dead_letter.error
+        self.dead_letter.write(self.clock())
+        if self.dead_letter.error and not before:
+            log.error("%s", self.dead_letter.error)
         self.fleet.expire(self.now_us())
         self.store.commit(self.fleet.countings, self.fleet.positions())
 
@@ -165,6 +174,7 @@ class Exporter:
         yield Sample("ml_exporter_last_evaluation_timestamp_seconds", (), self.clock())
         yield Sample("ml_exporter_evaluation_duration_seconds", (), self.evaluation_seconds)
         yield Sample("ml_exporter_state_up", (), float(self.state_up))
+        yield Sample("ml_exporter_dead_letter_failures_total", (), float(self.dead_letter.failures))
         yield Sample("ml_exporter_series_dropped_total", ("series_limit",), float(self.dropped))
 
     def _rows(self) -> Iterator[ModelRow]:

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_exporter.config import Source
-from ml_exporter.records import Field
+from ml_exporter.records import Field, Stream
 from ml_exporter.sources import follow
 from ml_exporter.sources.follow import ROTATION_GRACE_SECONDS, Handles, Position, SourceError, chunks, lag
 from ml_exporter.sources.tail import Tail, Workers
 
-FIELDS = (Field("id", ("id",), "id", True),)
+STREAMS = (Stream("flights", "labels", (Field("id", ("id",), "id", True),)),)
 LATER = 4e9
 """A clock at which every file has rested."""
 
@@ -433,15 +433,15 @@ def test_lines_cut_at_any_byte(tmp_path_factory, cuts):
 def rows_of(tail, position):
     """All ids and the last position."""
     ids = []
-    for batch, behind in tail.batches(position, threading.Event(), LATER):
-        ids += batch.table["id"].to_pylist()
+    for parsed, behind in tail.batches(position, threading.Event(), LATER):
+        ids += parsed.batches[0].table["id"].to_pylist()
         position = behind
     return ids, position
 
 
 def test_batches_come_in_order(log):
     append(log, b"".join(b'{"id": %d, "pad": "%s"}\n' % (number, b"x" * 400) for number in range(30_000)))
-    with Tail(Source(files=str(log)), FIELDS) as tail:
+    with Tail(Source(files=str(log)), STREAMS) as tail:
         ids, position = rows_of(tail, Position())
         assert ids == [str(number) for number in range(30_000)]
         assert rows_of(tail, position) == ([], position)
@@ -451,7 +451,7 @@ def test_batches_come_in_order(log):
 
 def test_every_position_is_a_place_to_go_on(log):
     append(log, b"".join(b'{"id": %d, "pad": "%s"}\n' % (number, b"x" * 900) for number in range(9_000)))
-    with Tail(Source(files=str(log)), FIELDS) as tail:
+    with Tail(Source(files=str(log)), STREAMS) as tail:
         positions = [(batch.lines, position) for batch, position in tail.batches(Position(), threading.Event(), LATER)]
         read = 0
         for lines, position in positions:
@@ -464,7 +464,7 @@ def test_workers_are_shared(tmp_path):
     tails = []
     for name in "ab":
         append(tmp_path / name, b'{"id": "%s"}\n' % name.encode() * 100)
-        tails.append(Tail(Source(files=str(tmp_path / name)), FIELDS, workers))
+        tails.append(Tail(Source(files=str(tmp_path / name)), STREAMS, workers))
     assert [rows_of(tail, Position())[0] for tail in tails] == [["a"] * 100, ["b"] * 100]
     tails[0].close()
     assert rows_of(tails[1], Position())[0] == ["b"] * 100
@@ -474,7 +474,7 @@ def test_workers_are_shared(tmp_path):
 
 def test_stop(log):
     append(log, b'{"id": 1, "pad": "%s"}\n' % (b"x" * 900) * 20_000)
-    with Tail(Source(files=str(log)), FIELDS) as tail:
+    with Tail(Source(files=str(log)), STREAMS) as tail:
         stop = threading.Event()
         batches = tail.batches(Position(), stop, LATER)
         next(batches)
@@ -484,7 +484,7 @@ def test_stop(log):
 
 def test_failing_worker_is_raised(log, monkeypatch):
     append(log, b'{"id": 1}\n')
-    with Tail(Source(files=str(log)), FIELDS) as tail:
+    with Tail(Source(files=str(log)), STREAMS) as tail:
         monkeypatch.setattr("ml_exporter.sources.jsonl.split", lambda chunk: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             rows_of(tail, Position())
@@ -496,7 +496,7 @@ def test_good_files_come_before_the_error(tmp_path):
     append(tmp_path / "a.log", b'{"id": 1}\n')
     (tmp_path / "b.log").mkdir()
     seen = []
-    with Tail(Source(files=str(tmp_path / "*.log")), FIELDS) as tail:
+    with Tail(Source(files=str(tmp_path / "*.log")), STREAMS) as tail:
         with pytest.raises(SourceError, match="no regular file"):
             seen.extend(batch.lines for batch, _ in tail.batches(Position(), threading.Event(), LATER))
         assert sum(seen) == 1

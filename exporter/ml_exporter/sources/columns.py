@@ -6,13 +6,12 @@ declined, never guessed:
 
 - What starts with `n` must be null to DuckDB, and nothing else may. So a value that DuckDB could not convert is seen,
   and so is a line that is no valid JSON: all of it is null to DuckDB, and a line must have one value that is not.
-- A value in quotes in a number column is read from its text and counted. A number in a text column is taken as spelled.
+- A value in quotes in a number column is read from its text, and wrong. A number in a text column is taken as spelled.
 - A number that is not finite is spelled `NaN`, or declined.
-- A time that is unreadable, a required value that is null or of a wrong type, and whatever else rejects a line, is
-  declined: rejects are the business of `values` alone.
+
+Lines of several models are lines of several skeletons: each is taken by itself, with the fields that it has.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -21,29 +20,33 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_exporter.records import ARROW_TYPES, Field, Kind
+from ml_exporter.records import Field, Kind
 from ml_exporter.sources.lines import Bytes, Flags, Ints, Lines
 from ml_exporter.sources.scanner import Scanner
 from ml_exporter.sources.skeleton import Match, Skeleton, learn, match
-from ml_exporter.sources.times import microseconds
+from ml_exporter.sources.times import read_times
 from ml_exporter.sources.values import INTEGER, NUMBER, Expected
 
 FEWEST_LINES = 64
 """Fewer lines than this are faster parsed one by one."""
-_MOST_SKELETONS = 4
-_MOST_TRIES = 8
+_MOST_SKELETONS = 64
+_MOST_FAILURES = 8
 _STRING, _NULL, _MINUS, _NAN, _TRUE, _FALSE, _ZERO = b'"n-NtF0'.replace(b"F", b"f")
 _SCALAR = rf"{NUMBER[:-1]}$|^true$|^false$"
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some lines of a chunk: their numbers and columns (a field each), which were taken, and their violations."""
+    """Lines of a chunk that share a skeleton: their numbers and columns, the fields that they have, a column each.
+
+    `good` are those that were taken, `paths` all keys that they have.
+    """
 
     rows: Ints
-    columns: list[pa.Array]
     good: Flags
-    violations: Counter[str]
+    fields: tuple[Field, ...]
+    columns: tuple["Column", ...]
+    paths: frozenset[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -95,59 +98,61 @@ class Column:
 
 
 def take_columns(lines: Lines, rows: Ints, wanted: Expected, scanner: Scanner) -> list[Part]:
-    """Whatever of the lines `rows` can be parsed by column, in parts of one skeleton each. All else is left out."""
+    """Whatever of the lines `rows` can be parsed by column, in parts of one skeleton each. All else is left out.
+
+    Where there are most lines with the same number of keys, a skeleton is looked for first.
+    """
     parts: list[Part] = []
-    for _ in range(_MOST_TRIES):
-        if len(rows) < FEWEST_LINES or len(parts) == _MOST_SKELETONS:
+    failures = 0
+    while len(rows) >= FEWEST_LINES and len(parts) < _MOST_SKELETONS and failures < _MOST_FAILURES:
+        keys = lines.keys[rows]
+        most = np.bincount(keys).argmax()
+        alike = rows[keys == most]
+        if len(alike) < FEWEST_LINES:
             break
-        skeleton = learn(lines.line(int(rows[0])))
-        found = match(lines, rows, skeleton) if skeleton and _fits(skeleton, wanted) else None
-        if skeleton is None or found is None or len(found.rows) < FEWEST_LINES:
-            rows = rows[1:]
-            continue
-        parts.append(_take_part(lines, found, skeleton, wanted, scanner))
-        rows = np.setdiff1d(rows, found.rows, assume_unique=True)
+        skeleton = learn(lines.line(int(alike[0])))
+        found = match(lines, alike, skeleton) if skeleton and _fits(skeleton, wanted) else None
+        part = None
+        if skeleton and found and len(found.rows) >= FEWEST_LINES:
+            part = _take_part(lines, found, skeleton, wanted, scanner)
+        if part is None:
+            failures += 1
+        else:
+            parts.append(part)
+        tried = alike[:1] if found is None else found.rows
+        rows = rows[~np.isin(rows, tried, assume_unique=True)]
     return parts
 
 
 def _fits(skeleton: Skeleton, wanted: Expected) -> bool:
-    """Whether lines with this skeleton can be rows: no key is double, and what a row must have is there."""
+    """Whether lines with this skeleton can be taken: no key is double, and no object is where a value is wanted."""
     paths = {key.path: key for key in skeleton.keys}
     if len(paths) < len(skeleton.keys):
         return False
-    for field in wanted.fields:
-        key = paths.get(field.path)
-        if key.is_object if key else (field.required or field.kind == "time"):
-            return False
-    return any(field.path in paths for field in wanted.fields)
+    return not any(field.path in paths and paths[field.path].is_object for field in wanted.fields)
 
 
-def _take_part(lines: Lines, found: Match, skeleton: Skeleton, wanted: Expected, scanner: Scanner) -> Part:
+def _take_part(lines: Lines, found: Match, skeleton: Skeleton, wanted: Expected, scanner: Scanner) -> Part | None:
     places = {key.path: index for index, key in enumerate(skeleton.keys)}
-    present = [field for field in wanted.fields if field.path in places]
-    types = {field.path: _SQL_TYPES[field.kind] for field in present}
+    present = tuple(field for field in wanted.fields if field.path in places)
+    types = {field.path: _SQL_TYPES[field.kind] for field in present} or _any_value(skeleton)
     longest = int((lines.ends - lines.starts)[found.rows].max())
-    arrays = scanner.scan(lines.take(found.rows), types, longest)
+    arrays = scanner.scan(lines.take(found.rows), types, longest) if types else None
     if arrays is None or len(arrays[0]) != len(found.rows):
-        return Part(
-            found.rows[:0],
-            [pa.nulls(0, ARROW_TYPES[field.kind]) for field in wanted.fields],
-            found.rows[:0] > 0,
-            Counter(),
-        )
+        return None
     parsed = dict(zip(types, arrays, strict=True))
-    cells = {path: Cells(lines, found, place) for path, place in places.items()}
-    columns = [
-        _read(field, cells[field.path], parsed[field.path]) if field.path in parsed else _absent(field, len(found.rows))
-        for field in wanted.fields
-    ]
-    good = _is_object(arrays) & _others(lines, found, skeleton, parsed)
+    columns = tuple(
+        _READERS[field.kind](Cells(lines, found, places[field.path]), parsed[field.path]) for field in present
+    )
+    good = _is_object(arrays) & _others(lines, found, skeleton, {field.path for field in present})
     for column in columns:
         good &= column.good
-    violations = _missing_and_unknown(skeleton, wanted)
-    violations = Counter({kind: number * int(good.sum()) for kind, number in violations.items()})
-    violations["wrong_type"] = sum(int((column.wrong & good).sum()) for column in columns if column.wrong is not None)
-    return Part(found.rows, [column.array for column in columns], good, violations)
+    return Part(found.rows, good, present, columns, frozenset(places))
+
+
+def _any_value(skeleton: Skeleton) -> Mapping[tuple[str, ...], str]:
+    """One value that is no object: DuckDB needs something to read, to tell whether a line is valid."""
+    return next(({key.path: "VARCHAR"} for key in skeleton.keys if not key.is_object), {})
 
 
 def _is_object(arrays: list[pa.Array]) -> Flags:
@@ -160,11 +165,11 @@ def _is_object(arrays: list[pa.Array]) -> Flags:
     return some
 
 
-def _others(lines: Lines, found: Match, skeleton: Skeleton, parsed: Mapping[tuple[str, ...], pa.Array]) -> Flags:
+def _others(lines: Lines, found: Match, skeleton: Skeleton, read: set[tuple[str, ...]]) -> Flags:
     """The lines where the values of keys that are no fields start as JSON does: DuckDB also knows `nan` and `-inf`."""
     good = np.ones(len(found.rows), bool)
     for place, key in enumerate(skeleton.keys):
-        if key.path not in parsed and not key.is_object:
+        if key.path not in read and not key.is_object:
             initials = found.initials[place]
             second = lines.octets[found.starts(place) + 1]
             fine = (initials == _STRING) | _is_digit(initials) | (initials == _TRUE) | (initials == _FALSE)
@@ -173,33 +178,9 @@ def _others(lines: Lines, found: Match, skeleton: Skeleton, parsed: Mapping[tupl
     return good
 
 
-def _missing_and_unknown(skeleton: Skeleton, wanted: Expected) -> Counter[str]:
-    """Violations that every line of a skeleton has."""
-    paths = {key.path for key in skeleton.keys}
-    counts = Counter({"missing_column": sum(field.path not in paths for field in wanted.fields)})
-    for group in wanted.groups:
-        if group.known is not None:
-            inner = (path for path in paths if path and path[:-1] == group.path)
-            counts["unknown_column"] += sum(path[-1] not in group.known for path in inner)
-    return counts
-
-
 def _is_digit(octets: Bytes) -> Flags:
     digits: Flags = (octets - np.uint8(_ZERO)) < 10
     return digits
-
-
-def _absent(field: Field, count: int) -> Column:
-    kind = ARROW_TYPES[field.kind]
-    return Column(pa.nulls(count, kind), np.ones(count, bool))
-
-
-def _read(field: Field, cells: Cells, parsed: pa.Array) -> Column:
-    column = _READERS[field.kind](cells, parsed)
-    if not field.required:
-        return column
-    good = column.good & (cells.initials != _NULL) & (cells.initials != _NAN)
-    return Column(column.array, good if column.wrong is None else good & ~column.wrong, None)
 
 
 def _same_nulls(cells: Cells, parsed: pa.Array) -> Flags:
@@ -241,24 +222,32 @@ def _numbers(texts: pa.StringArray) -> npt.NDArray[np.float64]:
     return np.where(np.isfinite(numbers), numbers, np.inf)
 
 
-def _text(cells: Cells, parsed: pa.StringArray, allowed: str = _SCALAR) -> Column:
+def _text(cells: Cells, parsed: pa.StringArray) -> Column:
     good = _same_nulls(cells, parsed)
     bare = (cells.initials != _STRING) & (cells.initials != _NULL)
     if not bare.any():
         return Column(parsed, good)
     spelled = cells.spelled(bare)
-    good[bare] &= pc.match_substring_regex(spelled, allowed).to_numpy(zero_copy_only=False)
+    good[bare] &= pc.match_substring_regex(spelled, _SCALAR).to_numpy(zero_copy_only=False)
     return Column(pc.replace_with_mask(parsed, pa.array(bare), spelled), good)
 
 
 def _id(cells: Cells, parsed: pa.StringArray) -> Column:
-    return _text(cells, parsed, INTEGER)
+    text = _text(cells, parsed)
+    bare = (cells.initials != _STRING) & (cells.initials != _NULL)
+    if not bare.any():
+        return text
+    other = ~pc.match_substring_regex(cells.spelled(bare), INTEGER).to_numpy(zero_copy_only=False)
+    if not other.any():
+        return text
+    bare[bare] = other
+    return Column(pc.if_else(pa.array(bare), None, text.array), text.good, bare)
 
 
 def _time(cells: Cells, parsed: pa.StringArray) -> Column:
-    text = _text(cells, parsed, NUMBER)
-    times = microseconds(text.array)
-    return Column(times, text.good & times.is_valid().to_numpy(zero_copy_only=False))
+    text = _text(cells, parsed)
+    times, unreadable = read_times(text.array)
+    return Column(times, text.good, unreadable)
 
 
 def _flag(cells: Cells, parsed: pa.BooleanArray) -> Column:

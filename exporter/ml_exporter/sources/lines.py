@@ -39,6 +39,11 @@ class Lines:
         """For each line the index of its first colon in `colons`, and the end behind the last."""
         return np.append(np.searchsorted(self.colons, self.starts), len(self.colons))
 
+    @cached_property
+    def keys(self) -> Ints:
+        """For each line its number of colons."""
+        return np.diff(self.first_colon)
+
     def line(self, row: int) -> bytes:
         """The bytes of a line, without newline."""
         return self.chunk[self.starts[row] : self.ends[row]]
@@ -49,7 +54,7 @@ class Lines:
             grid = self.colons.reshape(-1, count)
             if (grid[:, 0] > self.starts).all() and (grid[:, -1] < self.ends).all():
                 return rows, grid
-        rows = rows[np.diff(self.first_colon)[rows] == count]
+        rows = rows[self.keys[rows] == count]
         return rows, self.colons[self.first_colon[rows][:, None] + np.arange(count)]
 
     def take(self, rows: Ints) -> bytes:

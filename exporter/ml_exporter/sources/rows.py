@@ -66,13 +66,14 @@ class Parsed:
     """A chunk of a source: a batch for each stream, in their order.
 
     `lines` counts every line that was not blank, each once. Each is in at least one batch or refused at least once, in
-    the `refused` of a batch or here (`malformed`, `too_long`, `no_model`: places by reason).
+    the `refused` of a batch or here (`malformed`, `too_long`, `no_model`: places by reason). `path` names the file.
     """
 
     batches: tuple[Batch, ...]
     lines: int
     refused: Mapping[str, Ints]
     line_at: Callable[[int], bytes]
+    path: str = ""
 
 
 @dataclass
@@ -87,8 +88,8 @@ class _Share:
     lines: int = 0
 
 
-def split(parts: Sequence[Rows], streams: Sequence[Stream]) -> Parsed:
-    """The rows of one chunk as a batch for each stream. `parts` holds at least one `Rows`."""
+def split(parts: Sequence[Rows], streams: Sequence[Stream], path: str = "") -> Parsed:
+    """The rows of one chunk as a batch for each stream. `parts` holds at least one `Rows`; `path` names the file."""
     shares = [_Share() for _ in streams]
     refused: dict[str, list[Ints]] = {}
     lines = 0
@@ -104,7 +105,7 @@ def split(parts: Sequence[Rows], streams: Sequence[Stream]) -> Parsed:
         if unwanted.any():
             refused.setdefault("no_model", []).append(rows.offsets[unwanted])
     batches = tuple(_batch(share, stream) for share, stream in zip(shares, streams, strict=True))
-    return Parsed(batches, lines, _sorted(refused), parts[0].line_at)
+    return Parsed(batches, lines, _sorted(refused), parts[0].line_at, path)
 
 
 def _wanted(rows: Rows, streams: Sequence[Stream]) -> Iterator[Flags]:

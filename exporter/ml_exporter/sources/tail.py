@@ -1,5 +1,7 @@
 """A log source from its files to batches: reading in one thread, parsing in two, results in order.
 
+A chunk is parsed once, whatever number of streams the source has, and split into a batch for each of them.
+
 Two workers parse at the same time, each with a DuckDB connection of its own, while the caller's thread reads ahead by
 at most `_IN_FLIGHT` chunks. An error in a worker is raised to the caller in its turn. Memory stays bounded by the
 chunks in flight, whatever the backlog. Many sources may share the workers: each keeps memory of its own for large
@@ -7,18 +9,18 @@ chunks.
 """
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Event
 from types import TracebackType
 
 from ml_exporter.config import Source
-from ml_exporter.records import Batch, Field
+from ml_exporter.records import Field, Stream, union
 from ml_exporter.sources.follow import Chunk, Handles, Lag, Position, SourceError, chunks, lag
-from ml_exporter.sources.jsonl import Parser
+from ml_exporter.sources.jsonl import parser
+from ml_exporter.sources.rows import Parsed, Rows, split
 from ml_exporter.sources.scanner import Scanner
-from ml_exporter.sources.values import expected
 
 _WORKERS = 2
 _IN_FLIGHT = 3
@@ -46,21 +48,22 @@ class Tail:
     Without `workers` it has its own.
     """
 
-    def __init__(self, settings: Source, fields: tuple[Field, ...], workers: Workers | None = None) -> None:
+    def __init__(self, settings: Source, streams: Sequence[Stream], workers: Workers | None = None) -> None:
         self._settings = settings
-        self._wanted = expected(fields)
+        self._streams = streams
+        self._wanted = union(streams)
         self._handles = Handles()
         self._owns_workers = workers is None
         self._workers = workers or Workers()
 
-    def batches(self, position: Position, stop: Event, now: float) -> Iterator[tuple[Batch, Position]]:
-        """All rows from `position` to the end of the files as they are now, each batch with the position behind it.
+    def batches(self, position: Position, stop: Event, now: float) -> Iterator[tuple[Parsed, Position]]:
+        """All rows from `position` to the end of the files as they are now: chunks, each with the position behind it.
 
         Ends when nothing more is there, or soon after `stop` is set; call it again with the last position to go on. A
-        batch is empty when only the position changed. `now` is the clock in seconds since 1970. Raises SourceError,
+        chunk is empty when only the position changed. `now` is the clock in seconds since 1970. Raises SourceError,
         after everything that could be read, when a file could not.
         """
-        pending: deque[tuple[Future[Batch], Position]] = deque()
+        pending: deque[tuple[Future[Parsed], Position]] = deque()
         reader = chunks(self._settings, position, self._handles, now)
         problems: list[SourceError] = []
         try:
@@ -83,12 +86,13 @@ class Tail:
         """What was not read yet. Any thread may ask."""
         return lag(self._settings, position, now)
 
-    def _parse(self, chunk: Chunk) -> Batch:
+    def _parse(self, chunk: Chunk) -> Parsed:
         scanner = self._workers.scanners.get()
         try:
-            return Parser(self._wanted, self._settings.max_line_bytes, scanner).parse(chunk.content, chunk.offset)
+            rows = _PARSERS[self._settings.format](chunk, self._wanted, self._settings, scanner)
         finally:
             self._workers.scanners.put(scanner)
+        return split(rows, self._streams, chunk.path)
 
     def __enter__(self) -> "Tail":
         return self
@@ -115,7 +119,15 @@ def _collecting(
         problems.append(error)
 
 
-def _result(pending: deque[tuple[Future[Batch], Position]]) -> tuple[Batch, Position]:
+def _result(pending: deque[tuple[Future[Parsed], Position]]) -> tuple[Parsed, Position]:
     """The oldest batch, when its worker has it."""
     future, position = pending.popleft()
     return future.result(), position
+
+
+def _jsonl(chunk: Chunk, wanted: tuple[Field, ...], settings: Source, scanner: Scanner) -> tuple[Rows, ...]:
+    return parser(wanted, settings.max_line_bytes, scanner).parse(chunk.content, chunk.offset)
+
+
+_PARSERS: Mapping[str, Callable[[Chunk, tuple[Field, ...], Source, Scanner], tuple[Rows, ...]]] = {"jsonl": _jsonl}
+"""The parser of each format: the rows of a chunk, with all fields that the streams of the source want."""

@@ -55,6 +55,14 @@ def microseconds(texts: pa.StringArray) -> pa.Int64Array:
     return pa.array(result, pa.int64(), mask=~known)
 
 
+def read_times(texts: pa.StringArray) -> tuple[pa.Int64Array, Flags | None]:
+    """The same, and the texts that are unreadable; None where there is none."""
+    times = microseconds(texts)
+    if times.null_count == texts.null_count:
+        return times, None
+    return times, pc.and_not(texts.is_valid(), times.is_valid()).to_numpy(zero_copy_only=False)
+
+
 def _matrix(data: Bytes, offsets: Ints, rows: Ints, length: int) -> Bytes:
     """Characters of texts of one length: a row a text, stored column by column."""
     whole = len(rows) == len(offsets) - 1

@@ -1,22 +1,19 @@
 """What one JSON line means: the rules for every kind of value, one line at a time.
 
 This is the slow parser and the definition that the fast one (`columns`) must meet. It decides every line that the fast
-one declines, and it alone rejects lines.
+one declines. Whether a row is refused is decided afterwards, for each stream (`rows`); here only a line that is no JSON
+object, or has a text that no encoding can hold, is `malformed`.
 
 - A duplicate key counts with its last value.
 - `NaN` means null everywhere: Python's json module writes it for a missing float.
-- `number`: true and false are 1 and 0; a number in quotes is taken and counted as `wrong_type`; anything else in its
-  place is infinite and counted as `wrong_type`. Numbers too large for a double are infinite and not counted.
+- `number`: true and false are 1 and 0; a number in quotes is taken and is wrong; anything else in its place is infinite
+  and wrong. Numbers too large for a double are infinite and not wrong.
 - `text`: a number or boolean is the text that the log spells; a list or object is its JSON without blanks.
-- `id`: a string, or an integer as the log spells it; anything else is `wrong_type` and rejects the line.
-- `flag`: true or false; anything else is null and counted as `wrong_type`.
-- `time`: a string or a number (see `times`); anything else is `bad_timestamp`.
-- A column whose key is absent is null and counted as `missing_column`. When the object around it is absent, null or no
-  object, every column inside it is absent.
-- A key that is no configured feature, in the object that holds the features, is counted as `unknown_column`. Other
-  unknown keys are normal.
-- A required column (a time always is) that is absent or null rejects the line with `missing_column`; one of another
-  type with `wrong_type`. Violations of rejected lines are not counted.
+- `id`: a string, or an integer as the log spells it; anything else is wrong.
+- `flag`: true or false; anything else is null and wrong.
+- `time`: a string or a number (see `times`); anything else is wrong.
+- A column whose key is absent is null. When the object around it is absent, null or no object, every column inside it
+  is absent.
 """
 
 import json
@@ -27,14 +24,13 @@ from typing import Any
 
 import msgspec
 
-from ml_exporter.records import FEATURE_PREFIX, Field, Kind
+from ml_exporter.records import Field, Kind
 
 NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 """A number as JSON spells it."""
 INTEGER = r"^-?(0|[1-9][0-9]*)$"
 _NUMBER = re.compile(NUMBER)
 _INTEGER = re.compile(INTEGER)
-_ABSENT = object()
 
 
 class Spelled(float):
@@ -51,67 +47,65 @@ class Spelled(float):
 
 @dataclass(frozen=True)
 class Group:
-    """Fields that one object holds: its path, and their numbers and keys.
-
-    `known` are all keys that are expected in it; it is set where the object holds features.
-    """
+    """Fields that one object holds: its path, and their numbers and keys."""
 
     path: tuple[str, ...]
-    members: tuple[tuple[int, str, Field], ...]
-    known: frozenset[str] | None = None
+    members: tuple[tuple[int, str, Kind], ...]
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a line should hold: its fields, and the same by the object that holds them."""
+    """What a line may hold: its fields, and the same by the object that holds them."""
 
     fields: tuple[Field, ...]
     groups: tuple[Group, ...]
 
+    def paths(self, keys: tuple[tuple[str, ...], ...]) -> frozenset[tuple[str, ...]]:
+        """The paths of a row, from its keys by group."""
+        return frozenset((*group.path, key) for group, inner in zip(self.groups, keys, strict=True) for key in inner)
+
 
 @dataclass(frozen=True)
 class Row:
-    """One accepted line: a value for each field (a time is still a text) and its violations."""
+    """One line that is a row: a value for each field (a time is still a text), numbers of fields with a wrong type.
+
+    `keys` are those of the object of each group; none where there is no object.
+    """
 
     values: list[Any]
-    violations: list[str]
+    wrong: list[int]
+    keys: tuple[tuple[str, ...], ...]
 
 
 def expected(fields: tuple[Field, ...]) -> Expected:
-    """What lines with these fields should hold.
+    """What lines with these fields may hold.
 
-    >>> [(group.path, group.known) for group in expected((Field("feature:a", ("f", "a"), "number"),)).groups]
-    [(('f',), frozenset({'a'}))]
+    >>> [(group.path, group.members) for group in expected((Field("feature:a", ("f", "a"), "number"),)).groups]
+    [(('f',), ((0, 'a', 'number'),))]
     """
     groups = []
     for parent in dict.fromkeys(field.path[:-1] for field in fields):
-        members = tuple((n, field.path[-1], field) for n, field in enumerate(fields) if field.path[:-1] == parent)
-        holds_features = parent and any(field.name.startswith(FEATURE_PREFIX) for _, _, field in members)
-        inside = (field.path for field in fields if field.path[: len(parent)] == parent)
-        known = frozenset(path[len(parent)] for path in inside)
-        groups.append(Group(parent, members, known if holds_features else None))
+        members = ((n, field.path[-1], field.kind) for n, field in enumerate(fields) if field.path[:-1] == parent)
+        groups.append(Group(parent, tuple(members)))
     return Expected(fields, tuple(groups))
 
 
-def read_line(line: bytes, wanted: Expected) -> Row | str:
-    """The row in a line, or the reason why it is rejected.
+def read_line(line: bytes, wanted: Expected) -> Row | None:
+    """The row in a line; None when it is malformed.
 
     >>> fields = (Field("id", ("id",), "id", True), Field("score", ("p",), "number"))
     >>> read_line(b'{"id": 7, "p": "0.5"}', expected(fields))
-    Row(values=['7', 0.5], violations=['wrong_type'])
-    >>> read_line(b'{"p": 0.5}', expected(fields))
-    'missing_column'
+    Row(values=['7', 0.5], wrong=[1], keys=(('id', 'p'),))
     """
     try:
-        document, is_spelled = msgspec.json.decode(line), False
+        document = msgspec.json.decode(line)
     except msgspec.DecodeError as error:
-        if not _may_be_python(line, error):
-            return "malformed"
-        document, is_spelled = None, True
+        return _read_spelled(line, wanted) if _may_be_python(line, error) else None
     except (UnicodeDecodeError, RecursionError):
-        return "malformed"
-    row = None if is_spelled else _read_document(document, wanted, is_spelled)
-    return _read_spelled(line, wanted) if row is None else row
+        return None
+    if not isinstance(document, dict):
+        return None
+    return _read_object(document, wanted, is_spelled=False) or _read_spelled(line, wanted)
 
 
 def _may_be_python(line: bytes, error: msgspec.DecodeError) -> bool:
@@ -119,12 +113,13 @@ def _may_be_python(line: bytes, error: msgspec.DecodeError) -> bool:
     return isinstance(error, msgspec.ValidationError) or b"NaN" in line or b"Infinity" in line or b"\\u" in line
 
 
-def _read_spelled(line: bytes, wanted: Expected) -> Row | str:
+def _read_spelled(line: bytes, wanted: Expected) -> Row | None:
     """The same by a slower decoder that keeps the spelling of numbers."""
     try:
-        return _read_document(_DECODER.decode(line.decode("utf-8")), wanted, True) or "malformed"
+        document = _DECODER.decode(line.decode("utf-8"))
+        return _read_object(document, wanted, is_spelled=True) if isinstance(document, dict) else None
     except (ValueError, RecursionError):
-        return "malformed"
+        return None
 
 
 def _constant(text: str) -> Spelled | None:
@@ -134,38 +129,27 @@ def _constant(text: str) -> Spelled | None:
 _DECODER = json.JSONDecoder(parse_float=Spelled, parse_int=Spelled, parse_constant=_constant)
 
 
-def _read_document(document: Any, wanted: Expected, is_spelled: bool) -> Row | str | None:
-    """The row in a decoded line or the reason why it is rejected; None when a spelling is needed that was lost."""
-    if not isinstance(document, dict):
-        return "malformed"
+def _read_object(document: dict[str, Any], wanted: Expected, is_spelled: bool) -> Row | None:
+    """The row in a decoded line; None when a spelling is needed that was lost."""
     values: list[Any] = [None] * len(wanted.fields)
-    violations: list[str] = []
+    wrong: list[int] = []
+    keys = []
     for group in wanted.groups:
         inner = _inner(document, group.path)
-        for number, key, field in group.members:
-            value = inner.get(key, _ABSENT)
-            if type(value) is float and field.kind == "number":
+        keys.append(tuple(inner))
+        for number, key, kind in group.members:
+            value = inner.get(key)
+            if value is None:
+                continue
+            if type(value) is float and kind == "number":
                 values[number] = value
                 continue
-            if not is_spelled and field.kind in _SPELLED and type(value) in (int, float, list, dict):
+            if not is_spelled and kind in _SPELLED and type(value) in (int, float, list, dict):
                 return None
-            values[number], fault = _read_value(field, value)
-            if fault:
-                if field.required or field.kind == "time" or (field.kind == "id" and fault == "wrong_type"):
-                    return fault
-                violations.append(fault)
-        if group.known is not None and not inner.keys() <= group.known:
-            violations.extend("unknown_column" for key in inner if key not in group.known)
-    return Row(values, violations)
-
-
-def _read_value(field: Field, value: Any) -> tuple[Any, str]:
-    """The value of a field, and what is wrong with it, if anything is."""
-    if value is None or value is _ABSENT:
-        is_missing = value is _ABSENT or field.required or field.kind == "time"
-        return None, "missing_column" if is_missing else ""
-    read, is_wrong = _RULES[field.kind](value)
-    return read, "wrong_type" if is_wrong else ""
+            values[number], is_wrong = _RULES[kind](value)
+            if is_wrong:
+                wrong.append(number)
+    return Row(values, wrong, tuple(keys))
 
 
 def _inner(document: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
