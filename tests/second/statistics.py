@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 from sklearn.metrics import roc_auc_score
 
 Json = dict[str, Any]
@@ -51,18 +51,42 @@ def sigmas(alpha: float, comparisons: int, noise: Json) -> float:
     return float(stats.t.isf(tail, noise["windows"] - 1) if learned else stats.norm.isf(tail))
 
 
-def wilson(part: float, whole: float, phi: float) -> tuple[float, float]:
-    """Both ratios p with |part / whole - p| = 1.96 standard errors of p, on whole / phi rows."""
-    z2n, share = Z95**2 * phi / whole, part / whole
-    ends = np.sort(np.roots([1 + z2n, -2 * share - z2n, share**2]).real)
-    return float(max(0.0, ends[0])), float(min(1.0, ends[1]))
+def interval_sigmas(noise: Json) -> float:
+    """Standard errors to either side of a 95 % interval: Student's where phi is no accident of independent rows."""
+    windows = noise["windows"]
+    learned = windows >= 5 and noise["phi"] - 1 > np.sqrt(2 / (windows - 1)) / 2
+    return float(stats.t.ppf(0.975, windows - 1) if learned else Z95)
 
 
-def mean_interval(values: np.ndarray, squares: np.ndarray, phi: float) -> tuple[float, float]:
-    n = len(values)
-    variance = (squares.sum() - values.sum() ** 2 / n) / (n - 1)
-    half = Z95 * np.sqrt(variance * phi / n)
-    return float(values.mean() - half), float(values.mean() + half)
+def wilson(part: float, whole: float, phi: float, z: float) -> tuple[float, float]:
+    """Ratios p that lie z standard errors of p from a part that is a little smaller, and one a little larger.
+
+    All on whole / phi rows.
+    """
+    part, rows = part / phi, whole / phi
+    fade = 1 / (2 + min(part, rows - part))
+    ends = []
+    for count, place in ((part - fade, 0), (part + fade, 1)):
+        share = min(max(count / rows, 0.0), 1.0)
+        both = np.sort(np.roots([1 + z**2 / rows, -2 * share - z**2 / rows, share**2]).real)
+        ends.append(float(np.clip(both[place], 0.0, 1.0)))
+    return (0.0 if part == 0 else ends[0]), (1.0 if part == rows else ends[1])
+
+
+def loss_interval(values: np.ndarray, squares: np.ndarray, phi: float, z: float) -> tuple[float, float] | None:
+    """Normal in logarithms; None where the losses count as fewer than 30 equal ones."""
+    n, total = len(values), values.sum()
+    if total**2 < 30 * squares.sum():
+        return None
+    relative = np.sqrt((squares.sum() - total**2 / n) / (n - 1) * phi / n) / values.mean()
+    low, high = np.exp(np.log(values.mean()) + z * relative * np.array([-1, 1]))
+    return float(low), float(high)
+
+
+def gap_interval(score: float, y: np.ndarray, variance: float, phi: float, z: float) -> tuple[float, float]:
+    """The mean score minus the ends of the positives' share, on rows that give the variance of score - label."""
+    low, high = wilson(y.sum(), len(y), phi * variance / (y.mean() * (1 - y.mean())), z)
+    return score - high, score - low
 
 
 def delong(score: np.ndarray, positive: np.ndarray) -> float:
@@ -87,10 +111,10 @@ def quantile(q: float, bounds: list[float], counts: np.ndarray) -> float:
     return bounds[-1]
 
 
-def auc(y: np.ndarray, score: np.ndarray, phi: float) -> tuple[float, ...]:
-    """The area, and both ends of its interval where each class has a hundred rows."""
+def auc(y: np.ndarray, score: np.ndarray, phi: float, z: float) -> tuple[float, ...]:
+    """The area, and both ends of its interval (normal in logits) where each class has a hundred rows."""
     area = float(roc_auc_score(y, score))
-    if min(y.sum(), (~y).sum()) < 100:
+    if min(y.sum(), (~y).sum()) < 100 or area in (0, 1):
         return (area,)
-    half = Z95 * delong(score, y) * np.sqrt(phi)
-    return area, max(0.0, area - half), min(1.0, area + half)
+    half = z * delong(score, y) * np.sqrt(phi) / (area * (1 - area))
+    return area, *(float(special.expit(special.logit(area) + side * half)) for side in (-1, 1))

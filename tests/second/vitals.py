@@ -29,7 +29,9 @@ from tests.second.statistics import (
     Z2_UNIT,
     Json,
     auc,
-    mean_interval,
+    gap_interval,
+    interval_sigmas,
+    loss_interval,
     psi,
     psi_critical,
     quantile,
@@ -344,8 +346,9 @@ def _quality(artefact: Artefact, settings: Settings, window: str, rows: pd.DataF
     yield exact("ml_label_coverage_ratio", len(labelled) / joinable.sum(), window=window)
     yield exact("ml_labelled_rows", len(labelled), window=window)
 
-    def phi(name: str) -> float:
-        return float(artefact.phi(window, settings.seconds(window), name)["phi"])
+    def noise(name: str) -> tuple[float, float]:
+        found = artefact.phi(window, settings.seconds(window), name)
+        return float(found["phi"]), interval_sigmas(found)
 
     actual, predicted = labelled["label"] == positive, labelled["prediction"] == positive
     tp, tn = (actual & predicted).sum(), (~actual & ~predicted).sum()
@@ -358,17 +361,17 @@ def _quality(artefact: Artefact, settings: Settings, window: str, rows: pd.DataF
     }
     for name, (part, whole) in parts.items():
         yield exact(f"ml_{name}", scores[name](actual, predicted), window=window)
-        ends = wilson(part, whole, phi(name))
+        ends = wilson(part, whole, *noise(name))
         if name == "f1":
             ends = (2 * ends[0] / (1 + ends[0]), 2 * ends[1] / (1 + ends[1]))
         yield from _interval(name, window, ends)
-    yield from _losses(usable_scores(labelled), positive, window, phi)
+    yield from _losses(usable_scores(labelled), positive, window, noise)
     scored = usable_scores(labelled)
     y, score = (scored["label"] == positive).to_numpy(), scored["score"].to_numpy()
     bins = np.digitize(score, document["score_edges"])
-    found = [(auc(y, bins, phi("roc_auc")), CLOSE)]
+    found = [(auc(y, bins, *noise("roc_auc")), CLOSE)]
     if len(y) >= ROWS_OF_A_MONTH:  # in fewer rows, ties within bins are noise, far below the error of the AUC itself
-        found.append((auc(y, score, phi("roc_auc")), AUC_CLOSE))
+        found.append((auc(y, score, *noise("roc_auc")), AUC_CLOSE))
     for place, name in enumerate(("ml_roc_auc", "ml_roc_auc_lower", "ml_roc_auc_upper")):
         checks = tuple(Check(values[place], tolerance) for values, tolerance in found if len(values) > place)
         if checks:
@@ -380,7 +383,7 @@ def _interval(name: str, window: str, ends: tuple[float, float]) -> Iterator[Fou
         yield close(f"ml_{name}_{bound}", value, window=window)
 
 
-def _losses(rows: pd.DataFrame, positive: str, window: str, phi: Any) -> Iterator[Found]:
+def _losses(rows: pd.DataFrame, positive: str, window: str, noise: Any) -> Iterator[Found]:
     """Log loss, Brier score and calibration gap: against scikit-learn, and with every loss in fixed point."""
     y, p = (rows["label"] == positive).to_numpy(), rows["score"].to_numpy()
     likely = np.clip(np.column_stack([1 - p, p]), FLOOR, 1.0)
@@ -389,13 +392,17 @@ def _losses(rows: pd.DataFrame, positive: str, window: str, phi: Any) -> Iterato
     for name, values in (("log_loss", loss), ("brier_score", brier)):
         kept, squares = rounded(values, UNIT), rounded(values**2, SQUARE_UNIT)
         yield Found(f"ml_{name}", {"window": window}, (Check(kept.mean(), CLOSE), Check(means[name], HALF_UNIT)))
-        ends = mean_interval(kept, squares, phi(name)), mean_interval(values, values**2, phi(name))
+        ends = [loss_interval(*both, *noise(name)) for both in ((kept, squares), (values, values**2))]
         for place, bound in enumerate(("lower", "upper")):
-            limited = [np.clip(both[place], 0.0, np.inf if name == "log_loss" else 1.0) for both in ends]
-            checks = (Check(limited[0], CLOSE), Check(limited[1], DEVIATION_CLOSE))
-            yield Found(f"ml_{name}_{bound}", {"window": window}, checks)
+            known = zip(ends, (CLOSE, DEVIATION_CLOSE), strict=True)
+            most = 1.0 if name == "brier_score" else np.inf
+            checks = tuple(Check(min(both[place], most), near) for both, near in known if both)
+            if checks:
+                yield Found(f"ml_{name}_{bound}", {"window": window}, checks)
     gap = rounded(p, UNIT) - y
     checks = (Check(gap.mean(), CLOSE), Check(p.mean() - y.mean(), HALF_UNIT))
     yield Found("ml_calibration_gap", {"window": window}, checks)
-    low, high = mean_interval(gap, rounded(brier, UNIT), phi("calibration_gap"))
-    yield from _interval("calibration_gap", window, (max(-1.0, low), min(1.0, high)))
+    squares = rounded(brier, UNIT).sum()
+    variance = (squares - gap.sum() ** 2 / len(y)) / (len(y) - 1)
+    ends = gap_interval(rounded(p, UNIT).mean(), y, variance, *noise("calibration_gap"))
+    yield from _interval("calibration_gap", window, ends)

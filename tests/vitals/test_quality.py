@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 from sklearn import metrics
 from tests import build
+from tests.second.statistics import wilson
 
 from ml_exporter.baseline import Baseline, Noise, Phi
 from ml_exporter.catalogue import QUALITY
@@ -79,43 +80,58 @@ def confusion(scores: list[float], actual: list[int]) -> tuple[int, int, int, in
     return tn, fp, fn, tp
 
 
-def test_ratios_have_wilson_intervals() -> None:
+def bounds(found: dict[tuple[str, ...], float], name: str) -> tuple[float, float]:
+    return found[f"ml_{name}_lower", "1d"], found[f"ml_{name}_upper", "1d"]
+
+
+def test_ratios_have_wilsons_interval_of_slightly_fewer_and_more() -> None:
     scores, actual = drawn(400)
     found = measured(joined(scores, actual))
     tn, fp, fn, tp = confusion(scores, actual)
+    jaccard = tuple(2 * end / (1 + end) for end in wilson(tp, tp + fp + fn, 1, stats.norm.isf(0.025)))
+    assert bounds(found, "f1") == pytest.approx(jaccard, rel=1e-9)
     for name, part, whole in (("accuracy", tn + tp, 400), ("precision", tp, tp + fp), ("recall", tp, tp + fn)):
-        interval = stats.binomtest(part, whole).proportion_ci(method="wilson")
-        assert found[f"ml_{name}_lower", "1d"] == pytest.approx(interval.low, rel=1e-9)
-        assert found[f"ml_{name}_upper", "1d"] == pytest.approx(interval.high, rel=1e-9)
-    jaccard = stats.binomtest(tp, tp + fp + fn).proportion_ci(method="wilson")
-    assert found["ml_f1_lower", "1d"] == pytest.approx(2 * jaccard.low / (1 + jaccard.low), rel=1e-9)
-    assert found["ml_f1_upper", "1d"] == pytest.approx(2 * jaccard.high / (1 + jaccard.high), rel=1e-9)
+        assert bounds(found, name) == pytest.approx(wilson(part, whole, 1, stats.norm.isf(0.025)), rel=1e-9)
+        plain = stats.binomtest(part, whole).proportion_ci(method="wilson")
+        assert bounds(found, name) == pytest.approx((plain.low, plain.high), abs=1e-3)
 
 
-def test_means_have_normal_intervals() -> None:
+def test_losses_have_normal_intervals_in_logarithms() -> None:
     scores, actual = drawn(400)
     found = measured(joined(scores, actual))
     score, label = np.array(scores), np.array(actual)
     losses = {
         "log_loss": -np.log(np.where(label == 1, score, 1 - score)),
         "brier_score": (score - label) ** 2,
-        "calibration_gap": score - label,
     }
     for name, loss in losses.items():
-        half = Z * loss.std(ddof=1) / 20
-        assert found[f"ml_{name}_lower", "1d"] == pytest.approx(loss.mean() - half, abs=1e-6)
-        assert found[f"ml_{name}_upper", "1d"] == pytest.approx(loss.mean() + half, abs=1e-6)
+        error = loss.std(ddof=1) / 20 / loss.mean()
+        assert bounds(found, name) == pytest.approx(np.exp(stats.norm.interval(0.95, np.log(loss.mean()), error)))
 
 
-def test_auc_has_delongs_interval() -> None:
+def test_the_calibration_gap_has_the_interval_of_its_positives() -> None:
+    """About as wide as the normal one, but longer where positives are rarer than thought."""
+    scores, actual = drawn(400)
+    found = measured(joined(scores, actual))
+    gap = np.array(scores) - np.array(actual)
+    share = np.mean(actual)
+    ends = wilson(sum(actual), 400, gap.var(ddof=1) / (share * (1 - share)), stats.norm.isf(0.025))
+    mirrored = np.mean(scores) - ends[1], np.mean(scores) - ends[0]
+    assert bounds(found, "calibration_gap") == pytest.approx(mirrored, rel=1e-5)
+    normal = stats.norm.interval(0.95, gap.mean(), gap.std(ddof=1) / 20)
+    assert bounds(found, "calibration_gap") == pytest.approx(normal, abs=2e-3)
+
+
+def test_auc_has_delongs_interval_in_logits() -> None:
     scores, actual = drawn(600)
     found = measured(joined(scores, actual))
     positive = [score for score, label in zip(scores, actual, strict=True) if label]
     negative = [score for score, label in zip(scores, actual, strict=True) if not label]
     wins = np.array([[1.0 * (p > n) + 0.5 * (p == n) for n in negative] for p in positive])
     error = (wins.mean(axis=1).var(ddof=1) / len(positive) + wins.mean(axis=0).var(ddof=1) / len(negative)) ** 0.5
-    assert found["ml_roc_auc_lower", "1d"] == pytest.approx(wins.mean() - Z * error, rel=1e-9)
-    assert found["ml_roc_auc_upper", "1d"] == pytest.approx(wins.mean() + Z * error, rel=1e-9)
+    area = wins.mean()
+    ends = stats.norm.interval(0.95, special.logit(area), error / (area * (1 - area)))
+    assert bounds(found, "roc_auc") == pytest.approx(special.expit(ends), rel=1e-9)
 
 
 def test_auc_of_few_rows_has_no_interval() -> None:
@@ -125,20 +141,19 @@ def test_auc_of_few_rows_has_no_interval() -> None:
 
 
 def test_phi_widens_every_interval_but_no_value() -> None:
-    vector = joined(*drawn(1000))
+    """By its root, and by Student's t of the reference's windows, in whose scale they are symmetric."""
+    vector = joined(*drawn(4000))
     names = tuple(quality.values(quality.labelled(LAYOUT, vector)))
     noise = Noise({}, {name: Phi(30, 4.0) for name in names})
     wide_baseline = build.baseline(LAYOUT, LAYOUT.zeros(), noise={"1d": noise}, window_seconds={"1d": 86400.0})
     narrow, wide = measured(vector), measured(vector, wide_baseline)
+    student = stats.t.isf(0.025, 29)
     for name in names:
         assert wide[f"ml_{name}", "1d"] == narrow[f"ml_{name}", "1d"]
         widths = [found[f"ml_{name}_upper", "1d"] - found[f"ml_{name}_lower", "1d"] for found in (narrow, wide)]
-        assert widths[1] / widths[0] == pytest.approx(2.0, abs=0.05), name
-    ratio, rows = wide["ml_accuracy", "1d"], 1000 / 4.0
-    centre = (ratio + Z * Z / (2 * rows)) / (1 + Z * Z / rows)
-    half = Z / (1 + Z * Z / rows) * (ratio * (1 - ratio) / rows + Z * Z / (4 * rows * rows)) ** 0.5
-    assert wide["ml_accuracy_lower", "1d"] == pytest.approx(centre - half, rel=1e-12)
-    assert wide["ml_accuracy_upper", "1d"] == pytest.approx(centre + half, rel=1e-12)
+        assert widths[1] / widths[0] == pytest.approx(2.0 * student / Z, rel=0.01), name
+    right = round(wide["ml_accuracy", "1d"] * 4000)
+    assert bounds(wide, "accuracy") == pytest.approx(wilson(right, 4000, 4.0, student), rel=1e-9)
 
 
 def test_every_value_lies_in_its_interval() -> None:

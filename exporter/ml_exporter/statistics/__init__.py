@@ -13,11 +13,12 @@ from ml_exporter.statistics.dispersion import (
     critical_psi,
     critical_sigmas,
     fit_dispersion,
+    interval_sigmas,
     phi,
     state,
 )
 from ml_exporter.statistics.distances import Psi, floor_other, merge_sparse, psi
-from ml_exporter.statistics.intervals import Interval, f1_interval, mean_interval, wilson
+from ml_exporter.statistics.intervals import Interval, f1_interval, gap_interval, loss_interval, mean_interval, wilson
 from ml_exporter.statistics.quantiles import bucket_quantile
 
 __all__ = [
@@ -35,7 +36,10 @@ __all__ = [
     "feature_edges",
     "fit_dispersion",
     "floor_other",
+    "gap_interval",
+    "interval_sigmas",
     "latency_edges",
+    "loss_interval",
     "mean_interval",
     "merge_sparse",
     "phi",

@@ -130,6 +130,20 @@ def critical_sigmas(alpha: float, comparisons: int, windows: int, phi: float) ->
     return -float(ndtri(tail))
 
 
+def interval_sigmas(windows: int, phi: float) -> float:
+    """The number of standard errors to either side that a 95 % interval takes when `phi` widens it.
+
+    Student's t as in `critical_sigmas`, but only where phi is further above 1 than half its standard error for
+    independent rows, `√(2 / (windows - 1)) / 2`: nearer it is an accident of independent rows, and an interval
+    with t would hold the truth too often.
+
+    >>> round(interval_sigmas(30, phi=3.0), 3), round(interval_sigmas(30, phi=1.1), 3)
+    (2.045, 1.96)
+    """
+    noticeable = windows >= PROVISIONAL_WINDOWS and phi > 1.0 + (0.5 / (windows - 1)) ** 0.5
+    return critical_sigmas(0.05, 1, windows, phi if noticeable else 1.0)
+
+
 def alpha_from_budget(
     budget_per_month: float,
     series_by_window_seconds: Mapping[float, int],

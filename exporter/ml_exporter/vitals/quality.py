@@ -4,11 +4,19 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ml_exporter.baseline import Baseline
+from ml_exporter.baseline import Baseline, Phi
 from ml_exporter.catalogue import QUALITY, Sample
 from ml_exporter.layout import Layout, Vector
 from ml_exporter.statistics.auc import Auc, auc_from_histograms, auc_interval
-from ml_exporter.statistics.intervals import Interval, f1_interval, mean_interval, wilson
+from ml_exporter.statistics.dispersion import interval_sigmas
+from ml_exporter.statistics.intervals import (
+    MINIMUM_SCORE_LOSSES,
+    Interval,
+    f1_interval,
+    gap_interval,
+    loss_interval,
+    wilson,
+)
 from ml_exporter.units import LABEL_STATES, LOSS2_UNIT, LOSS_UNIT, PROBABILITY_UNIT
 from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, mean, phi_of, ratio
 
@@ -25,6 +33,7 @@ class Labelled(NamedTuple):
     log_loss: tuple[float, float]
     brier: tuple[float, float]
     gap: float
+    positives: int
 
     @property
     def rows(self) -> int:
@@ -35,7 +44,7 @@ class Labelled(NamedTuple):
 def labelled(layout: Layout, vector: Vector) -> Labelled:
     """Reads the labelled predictions out of a vector.
 
-    Losses are (sum, sum of squares); `gap` is the sum of score minus label.
+    Losses are (sum, sum of squares); `gap` is the sum of score minus label, `positives` that of the labels.
     """
     cells = layout.cells(vector, "quality")
     counts = cells["confusion"].tolist()
@@ -43,7 +52,8 @@ def labelled(layout: Layout, vector: Vector) -> Labelled:
     losses = [
         (int(cells[name][0]) / LOSS_UNIT, int(cells[name + "2"][0]) / LOSS2_UNIT) for name in ("log_loss", "brier")
     ]
-    gap = int(cells["score"][0]) / PROBABILITY_UNIT - int(cells["positive"][0])
+    positives = int(cells["positive"][0])
+    gap = int(cells["score"][0]) / PROBABILITY_UNIT - positives
     tn, fp, fn, tp = counts
     return Labelled(
         tn,
@@ -55,6 +65,7 @@ def labelled(layout: Layout, vector: Vector) -> Labelled:
         losses[0],
         losses[1],
         gap,
+        positives,
     )
 
 
@@ -85,23 +96,23 @@ def values(found: Labelled) -> dict[str, float]:
     return {name: known[name] for name in QUALITY if name in known}
 
 
-def interval(found: Labelled, name: str, phi: float) -> Interval | None:
+def interval(found: Labelled, name: str, noise: Phi) -> Interval | None:
     """The 95 % interval of one measure."""
     tn, fp, fn, tp = found[:4]
+    phi, z = noise.phi, interval_sigmas(noise.windows, noise.phi)
     if name == "roc_auc":
-        return auc_interval(found.auc, phi) if found.auc else None
+        return auc_interval(found.auc, phi, z) if found.auc else None
     if name == "f1":
-        return f1_interval(tp, fp, fn, phi)
+        return f1_interval(tp, fp, fn, phi, z)
+    if name == "calibration_gap":
+        return gap_interval(found.gap, found.positives, found.brier[0], found.scored, phi, z)
     if name in ("accuracy", "precision", "recall"):
         part, whole = {"accuracy": (tp + tn, found.rows), "precision": (tp, tp + fp), "recall": (tp, tp + fn)}[name]
-        return wilson(part, whole, phi)
-    sums, low, high = {
-        "log_loss": (found.log_loss, 0.0, math.inf),
-        "brier_score": (found.brier, 0.0, 1.0),
-        "calibration_gap": ((found.gap, found.brier[0]), -1.0, 1.0),
-    }[name]
-    ends = mean_interval(*sums, found.scored, phi)
-    return Interval(max(low, ends.lower), min(high, ends.upper)) if ends else None
+        return wilson(part, whole, phi, z)
+    sums = {"log_loss": found.log_loss, "brier_score": found.brier}[name]
+    ends = loss_interval(*sums, found.scored, phi, z, MINIMUM_SCORE_LOSSES)
+    most = 1.0 if name == "brier_score" else math.inf
+    return Interval(ends.lower, min(most, ends.upper)) if ends else None
 
 
 def quality(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
@@ -112,7 +123,7 @@ def quality(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
         yield Sample("ml_labelled_rows", key, float(found.rows))
         for name, value in values(found).items():
             yield Sample(f"ml_{name}", key, value)
-            ends = interval(found, name, phi_of(baseline, window, name).phi)
+            ends = interval(found, name, phi_of(baseline, window, name))
             if ends:
                 yield Sample(f"ml_{name}_lower", key, ends.lower)
                 yield Sample(f"ml_{name}_upper", key, ends.upper)
