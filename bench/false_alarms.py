@@ -24,7 +24,7 @@ from scipy.stats import poisson
 
 from ml_exporter.baseline import Baseline
 from ml_exporter.calibration import Reference, calibrate, fit_layout
-from ml_exporter.catalogue import BY_NAME, Sample
+from ml_exporter.catalogue import Sample, labels_of
 from ml_exporter.config import Model, Source, Time, parse
 from ml_exporter.layout import Layout, Vector
 from ml_exporter.pipeline import Counting, Timing, alpha
@@ -150,10 +150,7 @@ def vitals_of(found: Flights, baseline: Baseline, window: Window, vitals: tuple[
 
 
 def _labels(sample: Sample) -> tuple[str, ...]:
-    names = BY_NAME[sample.name].labels
-    return tuple(
-        value for name, value in zip(names, sample.labels, strict=True) if name not in ("model", "window", "baseline")
-    )
+    return tuple(value for name, value in labels_of(sample).items() if name not in ("model", "window", "baseline"))
 
 
 # --- the conditions of the pack -------------------------------------------------------------------
