@@ -48,7 +48,8 @@ time: {pane: 1s, hour: 2m, day: 48m, stale_after: 500ms, future_tolerance: 0s}
 dead_letter: {max_size: 1MiB, values: true}
 sources:
   answers:
-    {files: "logs/*.jsonl", format: jsonl, settle: 1.5m, idle_after: 1h, max_line_bytes: 64KiB, model: {column: m}}
+    {files: "logs/*.jsonl", format: jsonl, settle: 1.5m, idle_after: 1h, max_line_bytes: 64KiB, complete: true,
+     model: {column: m}}
   truth: {files: labels.jsonl}
   kinds: {files: kinds.jsonl}
   minutes: {files: minutes.jsonl}
@@ -145,7 +146,7 @@ def test_a_full_file_is_read_whole() -> None:
     config = parse(FULL)
     model, source = config.models["flights"], config.sources["answers"]
     assert (config.interval, config.time.hour, config.time.stale_after) == (30.0, 120.0, 0.5)
-    assert (source.settle, source.idle_after, source.max_line_bytes) == (90.0, 3600.0, 65536)
+    assert (source.settle, source.idle_after, source.max_line_bytes, source.complete) == (90.0, 3600.0, 65536, True)
     assert (model.tier, model.classes, model.latency.limit) == ("1", ("on time", "late"), 0.3)
     assert model.labels is not None
     assert (model.labels.maturity, model.labels.expire_after) == (21600.0, 604800.0)

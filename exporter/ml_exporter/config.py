@@ -57,6 +57,8 @@ class Source(Section, frozen=True):
     """A source without new rows for this long no longer holds the windows back."""
     max_line_bytes: Size = Size(1 << 20)
     """Longer lines are rejected."""
+    complete: bool = False
+    """Files are finished when they appear: a last line without newline counts once its file was left alone for 5s."""
     model: ModelColumn | None = None
     """Each model gets the rows that name it. Rows that name none of those that use this source are counted."""
 

@@ -25,7 +25,7 @@ from ml_exporter.errors import Problem
 from ml_exporter.records import Field
 from ml_exporter.sources.drops import Drop, Seen, found_again
 from ml_exporter.sources.follow import Lag, Position, SourceError
-from ml_exporter.sources.follow import _paths as matching
+from ml_exporter.sources.names import matching
 from ml_exporter.sources.parquet_footer import (
     groups_behind,
     instants_without_zone,

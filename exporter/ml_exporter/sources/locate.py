@@ -1,0 +1,224 @@
+"""Where the files of a position are now: under their own names, under rotated ones, copied, compressed or gone.
+
+A file is found by device and inode, and must still begin with all that was read of it (`contents.continues`). Where
+that fails, its content is looked for under the names that rotation gives and among new files: it was copied before it
+was truncated, compressed, or replaced.
+"""
+
+import errno
+import os
+import stat
+from dataclasses import dataclass, field
+
+import msgspec
+
+from ml_exporter.errors import Problem, shown
+from ml_exporter.sources import contents, names
+from ml_exporter.sources.contents import Content, content_of, continues, opened
+from ml_exporter.sources.handles import Handles
+from ml_exporter.sources.names import Found, Relative
+from ml_exporter.sources.positions import FilePosition, Key, Position
+
+_MISSING = (errno.ENOENT, errno.ENOTDIR)
+
+
+def problem(path: str, error: OSError) -> Problem:
+    """A file that cannot be read."""
+    return Problem(
+        path, "a log file that can be read", error.strerror or shown(error), "Check the file and its permissions"
+    )
+
+
+@dataclass
+class Search:
+    """One look at the files of a source.
+
+    `located` maps files of the old position to where they now are; `lost` are those that were not found; `waiting` are
+    those of which nothing was read, by key: they may be copies in the making, so they are looked at like new ones.
+    """
+
+    old: Position
+    handles: Handles
+    is_csv: bool
+    problems: list[Problem]
+    matched: dict[Key, Found] = field(default_factory=dict)
+    relatives: dict[Key, Relative] = field(default_factory=dict)
+    located: dict[FilePosition, FilePosition] = field(default_factory=dict)
+    lost: list[FilePosition] = field(default_factory=list)
+    waiting: dict[Key, FilePosition] = field(default_factory=dict)
+    nameless: list[FilePosition] = field(default_factory=list)
+    _open_only: set[FilePosition] = field(default_factory=set)
+    claimed: set[Key] = field(default_factory=set)
+    _blind: set[str] = field(default_factory=set)
+
+    def look(self, paths: list[str]) -> None:
+        """Take in what is on disk, and find the files of the old position there."""
+        for path in paths:
+            try:
+                found = Found(path, os.stat(path))
+                if not stat.S_ISREG(found.status.st_mode):
+                    raise OSError(errno.EINVAL, "no regular file", path)
+            except OSError as error:
+                self.problems.append(problem(path, error))
+                self._blind |= set() if error.errno in _MISSING else {path}
+                continue
+            self.matched.setdefault(found.key, found)
+        for relative in names.relatives(self.logs):
+            if relative.key not in self.matched:
+                self.relatives.setdefault(relative.key, relative)
+        self._by_name()
+        self._by_content()
+        for file in self._open_only.intersection(self.lost):
+            self.lost.remove(file)
+            self.located[file] = msgspec.structs.replace(file, rotated=True)
+            self.claimed.add(file.key)
+        self.located = {old: self._signed(now) for old, now in self.located.items()}
+
+    def _signed(self, file: FilePosition) -> FilePosition:
+        descriptor = self.handles.get(file)
+        if descriptor is None or not file.is_read:
+            return file
+        return contents.signed(content_of(descriptor, file.path), file, self.is_csv)
+
+    @property
+    def logs(self) -> set[str]:
+        """Paths of all logs, also of those that are missing."""
+        return {found.path for found in self.matched.values()} | {file.log for file in self.old.files}
+
+    def _by_name(self) -> None:
+        """Find files by device and inode."""
+        files = sorted(self.old.files, key=lambda file: (file.gone, file.foreign))
+        strays = self._strays()
+        for file in files:
+            at = self.matched.get(file.key)
+            if file.held or file.key in self.claimed or (file.foreign and at):
+                continue
+            found = at or self.relatives.get(file.key) or strays.get(file.key)
+            now = self._same(file, found)
+            if now and at and at.path == file.path and not (file.offset or file.rotated or file.gone):
+                self.waiting[file.key] = file
+            elif now:
+                self.located[file] = now
+                self.claimed.add(now.key)
+            elif not file.foreign:
+                self.lost.append(file)
+
+    def _strays(self) -> dict[Key, Found]:
+        """Files that have one of the inodes, under any other name."""
+        missing = {file.key for file in self.old.files} - self.matched.keys() - self.relatives.keys()
+        strays = {found.key: found for found in names.by_inode(missing, self.logs)} if missing else {}
+        for file in self.old.files:
+            if file.real and file.key in missing:
+                try:
+                    found = Found(file.real, os.stat(file.real))
+                except OSError:
+                    continue
+                strays[found.key] = found
+        return strays
+
+    def _same(self, file: FilePosition, found: Found | None) -> FilePosition | None:
+        """Where a file is now, if `found`, which has its inode, or the file that is still open continues it."""
+        if found is None:
+            return self._nameless(file)
+        moved = self._moved(file, found)
+        status = found.status
+        unchanged = (file.size, file.modified_ns) == (status.st_size, status.st_mtime_ns) and not file.gone
+        is_all_read = file.offset == status.st_size and not moved.rotated and self.handles.get(file) is None
+        if not unchanged or not (file.done or file.wrong or is_all_read):
+            try:
+                if not self._continues(file, found):
+                    return None
+            except OSError as error:
+                if file.is_read and error.errno != errno.ENOENT:
+                    self.problems.append(problem(found.path, error))
+                return file
+        is_done = file.done and (unchanged or not moved.is_read)
+        return moved if is_done == file.done else msgspec.structs.replace(moved, done=is_done)
+
+    def _nameless(self, file: FilePosition) -> FilePosition | None:
+        if file.path in self._blind or file.log in self._blind:
+            return file
+        descriptor = self.handles.get(file)
+        if descriptor is None:
+            return None
+        if continues(content_of(descriptor, file.path), file):
+            self._open_only.add(file)
+            return None
+        status = os.fstat(descriptor)  # it was truncated too
+        self.nameless.append(FilePosition(file.path, *file.key, base=file.log, rotated=True, header=file.header))
+        self.nameless[-1] = msgspec.structs.replace(self.nameless[-1], modified_ns=status.st_mtime_ns)
+        return None
+
+    def _continues(self, file: FilePosition, found: Found) -> bool:
+        if file.is_read:
+            return continues(content_of(self.handles.open(found.path, found.key), found.path), file)
+        with opened(found.path, found.key) as content:
+            return continues(content, file)
+
+    def _moved(self, file: FilePosition, found: Found) -> FilePosition:
+        """The same file at another path, and whether it is a rotated one there."""
+        matched = self.matched.get(found.key)
+        no_longer = not matched and not isinstance(found, Relative) and found.path == file.log and not file.rotated
+        rotated, base = file.rotated or found.path != file.path, file.log
+        if matched and found.path == file.log:
+            rotated = False
+        elif matched and os.path.basename(found.path) == os.path.basename(file.path):  # the folder has another name
+            rotated, base = file.rotated, base if file.rotated else found.path
+        rotated = rotated and not file.foreign
+        return msgspec.structs.replace(file, path=found.path, base=base, rotated=rotated, gone=no_longer)
+
+    def _by_content(self) -> None:
+        """Find what was read of a lost file in another one: a copy, compressed, or put in its place."""
+        if not any(file.is_signed for file in self.lost):
+            return
+        candidates = {key: found for key, found in self.matched.items() if key not in self.claimed}
+        newly = {file.log for file in self.lost if not file.gone}
+        for relative in names.relatives(newly, deep=True) if newly else ():
+            if relative.key not in self.claimed:
+                candidates.setdefault(relative.key, relative)
+        for found in sorted(candidates.values(), key=lambda found: (found.path.endswith(".gz"), -found.status.st_size)):
+            lost = [file for file in self.lost if file.is_signed and (found.key in self.matched or not file.gone)]
+            if not lost:
+                continue
+            try:
+                with opened(found.path, found.key) as content:
+                    self._claim(content, found, lost)
+            except OSError as error:
+                if found.key not in self.matched:
+                    self._look_again(found, error)
+
+    def _look_again(self, found: Found, error: OSError) -> None:
+        """Lost files that may be behind a path that cannot be read now stay what they are until it can."""
+        if error.errno != errno.ENOENT:
+            self.problems.append(problem(found.path, error))
+        base = found.base if isinstance(found, Relative) else found.path
+        for file in [file for file in self.lost if file.log == base and not file.gone]:
+            self.lost.remove(file)
+            self.located[file] = file
+
+    def _claim(self, content: Content, found: Found, lost: list[FilePosition]) -> None:
+        """Give a file to the lost one that it continues, or that was copied before its last rows were written."""
+        head = content.read(0, max(file.signed for file in lost))
+        for file in sorted(lost, key=lambda file: -file.offset):
+            if file in self._open_only and found.path != file.log:
+                continue  # the open file is better than a copy
+            if len(head) < file.signed or contents.digest(head[: file.signed]) != file.signature:
+                continue
+            size = found.status.st_size
+            is_short = not content.compressed and size < file.offset and found.path != file.log
+            if not is_short and not continues(content, file):
+                continue
+            now = msgspec.structs.replace(
+                self._moved(file, found), device=found.key[0], inode=found.key[1], gone=False, size=-1
+            )
+            if is_short:
+                now = msgspec.structs.replace(now, offset=size, mark="", done=True)
+            if now.done:
+                now = msgspec.structs.replace(now, size=size, modified_ns=found.status.st_mtime_ns)
+            else:
+                self.handles.open(found.path, found.key)
+            self.located[file] = now
+            self.lost.remove(file)
+            self.claimed.add(found.key)
+            self.waiting.pop(found.key, None)
+            return

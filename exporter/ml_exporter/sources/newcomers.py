@@ -1,0 +1,176 @@
+"""Files that a source did not know: new ones, copies of known ones, and rotated ones that nobody saw while they grew.
+
+What a log was rotated to while the exporter was down is known by its name and by having been written to since. Rotated
+files that were there when a log was first followed are noted, so that compressing them later makes nothing of them.
+"""
+
+import os
+from collections.abc import Collection
+
+import msgspec
+
+from ml_exporter.config import Source
+from ml_exporter.errors import Problem
+from ml_exporter.sources import contents, names
+from ml_exporter.sources.contents import Content, content_of, opened
+from ml_exporter.sources.cut import Cutter
+from ml_exporter.sources.handles import Handles
+from ml_exporter.sources.locate import Search, problem
+from ml_exporter.sources.names import Found, Relative
+from ml_exporter.sources.positions import FilePosition, Position
+
+_REMEMBERED_DONE = 1000
+_REMEMBERED_GONE = 16
+
+
+def locate(settings: Source, position: Position, handles: Handles) -> tuple[Position, list[Problem]]:
+    """The position with every file where it now is, and new ones; what cannot be looked at is a problem.
+
+    Files that are to be read and changed are open then.
+    """
+    paths, problems = names.matching(settings.files)
+    search = Search(position, handles, Cutter.of(settings).is_csv, problems)
+    search.look(paths)
+    newcomers = _Newcomers(search)
+    newcomers.add_matched()
+    newcomers.add_unseen()
+    return newcomers.position(), problems
+
+
+class _Newcomers:
+    """Adds to what a search found."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._added = list(search.nameless)
+        self._rotating = _rotating(search)
+
+    def add_matched(self) -> None:
+        """Take in new files that the pattern matches."""
+        search = self._search
+        for found in search.matched.values():
+            if found.key in search.claimed:
+                continue
+            log = self._log_of(found.path)
+            before = search.waiting.get(found.key)
+            if log and self._is_copy(found, log):
+                self._added.append(msgspec.structs.replace(self._new(found, log), held=True))
+            elif before:
+                self._open(found, before)
+            else:
+                self._open(
+                    found, msgspec.structs.replace(self._new(found, log or found.path), rotated=log in self._rotating)
+                )
+
+    def _log_of(self, path: str) -> str | None:
+        """The log that a path is a rotated name of."""
+        folder, name = os.path.split(path)
+        bases = {os.path.basename(log) for log in self._search.logs if os.path.dirname(log) == folder and log != path}
+        found = names.base_of(name, bases)
+        return os.path.join(folder, found[0]) if found else None
+
+    def _new(self, found: Found, log: str) -> FilePosition:
+        """A file of which nothing was read. It may go on without a header line of its own."""
+        headers = [file for file in self._search.old.files if file.header and file.log == log]
+        header = max(headers, key=lambda file: file.modified_ns).header if headers else b""
+        real = os.path.realpath(found.path) if os.path.islink(found.path) else ""
+        modified_ns = found.status.st_mtime_ns
+        return FilePosition(found.path, *found.key, base=log, real=real, header=header, modified_ns=modified_ns)
+
+    def _open(self, found: Found, file: FilePosition) -> None:
+        try:
+            descriptor = self._search.handles.open(found.path, found.key)
+            file = contents.signed(content_of(descriptor, found.path), file, self._search.is_csv)
+        except FileNotFoundError:
+            return  # renamed since the look
+        except OSError as error:
+            self._search.problems.append(problem(found.path, error))
+        self._added.append(file)
+        self._search.claimed.add(file.key)
+
+    def _is_copy(self, found: Found, log: str) -> bool:
+        """Whether a rotated file holds only what another file of the same log here also holds."""
+        files = [file for file in self._search.located.values() if file.log == log and file.is_signed and not file.gone]
+        try:
+            with opened(found.path, found.key) as content:
+                return any(self._holds(file, content, found.status.st_size) for file in files)
+        except OSError:
+            return False
+
+    def _holds(self, file: FilePosition, content: Content, size: int) -> bool:
+        if content.compressed:
+            return contents.digest(content.read(0, file.signed)) == file.signature
+        descriptor = self._search.handles.get(file)
+        if descriptor is not None:
+            return _is_part(content, size, content_of(descriptor, file.path))
+        try:
+            with opened(file.path, file.key) as whole:
+                return _is_part(content, size, whole)
+        except OSError:
+            return False
+
+    def add_unseen(self) -> None:
+        """Take in files to which a log was rotated meanwhile."""
+        search = self._search
+        followed = {file.log for file in search.old.files}
+        plain = {found.path for found in (*search.matched.values(), *search.relatives.values())}
+        for relative in search.relatives.values():
+            if relative.key in search.claimed or not relative.certain:
+                continue
+            if relative.base not in followed:
+                self._note_foreign(relative)
+            elif relative.path.removesuffix(".gz") in plain - {relative.path}:
+                continue  # it is being compressed
+            elif self._is_since(relative) and not self._is_copy(relative, relative.base):
+                self._open(relative, msgspec.structs.replace(self._new(relative, relative.base), rotated=True))
+
+    def _is_since(self, relative: Relative) -> bool:
+        """Whether a file was written to since its log, which was rotated, was last read to its end."""
+        if relative.base not in self._rotating:
+            return False
+        own = [file for file in self._search.old.files if file.log == relative.base and not file.foreign]
+        last_ns = max((file.modified_ns for file in own if not file.held), default=0)
+        return 0 < last_ns <= relative.status.st_mtime_ns
+
+    def _note_foreign(self, found: Relative) -> None:
+        file = self._new(found, found.base)
+        file = msgspec.structs.replace(file, foreign=True, done=True, size=found.status.st_size)
+        try:
+            with opened(found.path, found.key) as content:
+                self._added.append(contents.signed(content, file, self._search.is_csv))
+        except OSError:
+            return
+
+    def position(self) -> Position:
+        """All files, those to be read first, and as many of the others as are worth remembering."""
+        search = self._search
+        files = [search.located[file] for file in search.old.files if file in search.located]
+        files += self._added
+        gone = [msgspec.structs.replace(file, gone=True) for file in search.lost if file.is_signed]
+        forgotten = _oldest([file for file in files if file.done or not file.is_read], _REMEMBERED_DONE)
+        forgotten |= _oldest(gone, _REMEMBERED_GONE)
+        return Position(tuple(file for file in (*files, *gone) if file not in forgotten))
+
+
+def _rotating(search: Search) -> Collection[str | None]:
+    """Logs whose file moved, vanished or was replaced since the last look."""
+    new = {found.path for key, found in search.matched.items() if key not in search.claimed | search.waiting.keys()}
+    followed = [file for file in search.old.files if not (file.foreign or file.held or file.gone)]
+    return {file.log for file in followed if file.log in new or file in search.lost or _has_moved(search, file)}
+
+
+def _has_moved(search: Search, file: FilePosition) -> bool:
+    now = search.located.get(file, file)
+    return (now.path, now.rotated) != (file.path, file.rotated)
+
+
+def _oldest(files: list[FilePosition], kept: int) -> set[FilePosition]:
+    """All but the newest `kept` files."""
+    return set(sorted(files, key=lambda file: file.modified_ns, reverse=True)[kept:])
+
+
+def _is_part(content: Content, size: int, whole: Content) -> bool:
+    """Whether the bytes of a file are the first ones of another, by their beginning and their end."""
+    last = min(size, contents.SIGNED_BYTES)
+    places = ((0, last), (size - last, last))
+    return size > 0 and all(content.read(*place) == whole.read(*place) for place in places)
