@@ -86,6 +86,8 @@ models:
       maturity: 6h
       grace: 30m
       expire_after: 7d
+      corrections: last
+      max_pending: 1000000
     features:
       object: input.features
       prefix: f_
@@ -150,6 +152,7 @@ def test_a_full_file_is_read_whole() -> None:
     assert (model.tier, model.classes, model.latency.limit) == ("1", ("on time", "late"), 0.3)
     assert model.labels is not None
     assert (model.labels.maturity, model.labels.expire_after) == (21600.0, 604800.0)
+    assert (model.labels.corrections, model.labels.max_pending) == ("last", 1_000_000)
     assert model.windows.quality == ("30d", "7d")
     numeric = model.features.numeric
     assert [settings and settings.range for settings in numeric.values()] == [(-30, 50), (0, None), None]

@@ -1,278 +1,189 @@
-"""The join equals a join by dictionary, for predictions and labels in any order, number and grouping."""
+"""The join equals a join by dictionary, for any interleaving of predictions, labels, restarts, flushes and merges."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.join_model import Contribution, Model
 
-from ml_exporter.join import LABEL, PREDICTION, RUNS, Join, Matched, Records, hash_ids
+from ml_exporter.join import (
+    Filter,
+    Join,
+    Joined,
+    Records,
+    Rules,
+    Run,
+    label_dtype,
+    merged,
+)
 
 GRACE, EXPIRE = 100, 1000
-Match = tuple[int, float, int, int, float]
+FIRST = Rules(GRACE, EXPIRE)
+RULES = [
+    FIRST,
+    Rules(GRACE, EXPIRE, takes_last=True),
+    Rules(GRACE, EXPIRE, takes_last=True, by_arrival=True, max_pending=100),
+]
+Row = tuple[int, int]
 
 
-def predictions(rows: list[tuple[int, int]]) -> Records:
-    """Predictions from (id, time). Score and class follow from both, so that a wrong match is seen."""
-    found = np.zeros(len(rows), PREDICTION)
-    for place, (name, time) in enumerate(rows):
-        found[place] = (name, time, (name * 31 + time) % 101 / 100, (name + time) % 2, False)
+def scored(name: int, time: int) -> tuple[int, int, float, int]:
+    """A prediction whose score and class follow from its id and time, so that a wrong match is seen."""
+    return (name, time, (name * 31 + time) % 101 / 100, (name + time) % 2)
+
+
+def predictions(join: Join, rows: list[Row]) -> Records:
+    """Predictions from (id, time)."""
+    found = np.zeros(len(rows), join.dtype)
+    for place, row in enumerate(rows):
+        name, time, score, predicted = scored(*row)
+        found["hash"][place], found["time_us"][place], found["predicted"][place] = spread(name), time, predicted
+        found["scores"][place] = score
     return found
+
+
+def spread(name: int) -> int:
+    """Small numbers as hashes over the whole range."""
+    return (name << 60) + name
 
 
 def labels(rows: list[tuple[int, int, int]], now: int = 0) -> Records:
     """Labels from (id, time, actual), read at `now`."""
-    found = np.zeros(len(rows), LABEL)
+    found = np.zeros(len(rows), label_dtype(is_class=True))
     for place, (name, time, actual) in enumerate(rows):
-        found[place] = (name, time, actual, now)
+        found[place] = (spread(name), time, actual, now, 0)
     return found
 
 
-def matches(matched: Matched) -> Counter[Match]:
-    columns = (matched.time_us, matched.score, matched.predicted, matched.actual, matched.delay_seconds)
-    return Counter(zip(*(column.tolist() for column in columns), strict=True))
+def contributions(records: Records) -> Counter[Contribution]:
+    """What labelled records count, as the model says it."""
+    return Counter(
+        (row["hash"] >> 60, row["time_us"], row["predicted"], row["scores"][0], row["actual"], row["label_us"])
+        for row in ({name: record[name].tolist() for name in record.dtype.names or ()} for record in records)
+    )
 
 
 @dataclass
-class Model:
-    """The same join, one row at a time, with dictionaries."""
+class Journal:
+    """What a store keeps of a join: as the store does, without a disk."""
 
-    known: dict[int, list[int]] = field(default_factory=dict)
-    early: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    pending: list[Records] = field(default_factory=list)
+    early: list[Records] = field(default_factory=list)
+    gone: list[Records] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
 
-    def predictions(self, rows: list[tuple[int, int]]) -> tuple[Counter[Match], Counter[str]]:
-        for name, time in rows:
-            self.known.setdefault(name, [time, 0])
-        here = {name: row for name, row in self.early.items() if name in self.known}
-        self.early = {name: row for name, row in self.early.items() if name not in self.known}
-        return self.match([(name, *row[:2]) for name, row in here.items()])
+    def commit(self, join: Join) -> None:
+        changes = join.changes()
+        if changes.rewrite_pending:
+            self.pending.clear()
+        if changes.rewrite_early:
+            self.early.clear()
+            self.gone.clear()
+        self.pending.append(changes.pending)
+        self.early.append(changes.early)
+        self.gone.append(changes.gone)
+        join.saved(changes)
+        shelf = join.shelf
+        shelf.drop(shelf.expired())
+        self.runs = [*shelf.runs]
 
-    def labels(self, rows: list[tuple[int, int, int]], now: int) -> tuple[Counter[Match], Counter[str]]:
-        found, statuses = self.match([row for row in rows if row[0] in self.known])
-        for name, time, actual in rows:
-            if name not in self.known:
-                statuses["duplicate" if name in self.early else "early"] += 1
-                self.early.setdefault(name, (time, actual, now))
-        return found, statuses
+    def flush(self, join: Join) -> None:
+        self.commit(join)
+        frozen, number = join.shelf.frozen(), 1 + max((run.number for run in self.runs), default=0)
+        join.shelf.adopt(Run.of(number, frozen) if len(frozen) else None)
+        self.pending.clear()
+        self.runs = [*join.shelf.runs]
 
-    def match(self, rows: list[tuple[int, int, int]]) -> tuple[Counter[Match], Counter[str]]:
-        found: Counter[Match] = Counter()
-        statuses: Counter[str] = Counter()
-        for name, time, actual in rows:
-            predicted_at, labelled = self.known[name]
-            if time - predicted_at > EXPIRE:
-                statuses["late"] += 1
-            elif labelled:
-                statuses["duplicate"] += 1
-            else:
-                statuses["matched"] += 1
-                self.known[name][1] = 1
-                score, predicted = (name * 31 + predicted_at) % 101 / 100, (name + predicted_at) % 2
-                found[predicted_at, score, predicted, actual, max(time - predicted_at, 0) / 1e6] += 1
-        return found, statuses
+    def merge(self, join: Join, first: int, count: int) -> None:
+        self.commit(join)
+        shelf = join.shelf
+        old = shelf.runs[first : first + count]
+        if len(old) > 1:
+            parts = list(merged(old, shelf.horizon_us))
+            columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            rows = len(columns["hash"])
+            new = None
+            if rows:
+                hashes = Filter.empty(rows)
+                hashes.add(columns["hash"])
+                times = (min(run.first_us for run in old), max(run.newest_us for run in old))
+                number = 1 + max(run.number for run in self.runs)
+                new = Run(number, columns, hashes, *times, sum(run.waiting for run in old))
+            shelf.swap(old, new)
+        self.runs = [*shelf.runs]
 
-    def expire(self, event: int, now: int) -> int:
-        self.known = {name: row for name, row in self.known.items() if row[0] >= event - EXPIRE}
-        kept = {name: row for name, row in self.early.items() if row[2] >= now - GRACE}
-        orphans = len(self.early) - len(kept)
-        self.early = kept
-        return orphans
+    def restarted(self, join: Join) -> Join:
+        """The join as a new process finds it."""
+        again = Join(join.rules)
+        empty = [np.zeros(0, join.dtype), np.zeros(0, join.early.dtype), np.zeros(0, np.int64)]
+        kept = zip(empty, (self.pending, self.early, self.gone), strict=True)
+        again.restore(*(np.concatenate([none, *parts]) for none, parts in kept))
+        again.shelf.runs = [*self.runs]
+        again.shelf.horizon_us, again.oldest_us, again.repeated = join.shelf.horizon_us, join.oldest_us, join.repeated
+        return again
 
 
-names = st.integers(1, 12)
+names = st.integers(1, 9)
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("predictions"), st.lists(st.tuples(names, st.integers(0, 1500)), max_size=6)),
-        st.tuples(st.just("labels"), st.lists(st.tuples(names, st.integers(0, 3000), st.integers(0, 1)), max_size=6)),
+        st.tuples(st.just("labels"), st.lists(st.tuples(names, st.integers(0, 3000), st.integers(0, 2)), max_size=8)),
         st.tuples(st.just("expire"), st.integers(0, 2500)),
         st.tuples(st.just("restart"), st.none()),
+        st.tuples(st.just("flush"), st.none()),
+        st.tuples(st.just("merge"), st.tuples(st.integers(0, 4), st.integers(2, 4))),
+        st.tuples(st.just("rewrite"), st.none()),
     ),
-    max_size=30,
+    max_size=40,
 )
 
 
-@given(steps)
-@settings(max_examples=200)
-def test_equals_a_join_by_dictionary(found: list[tuple[str, object]]) -> None:
-    join, model, now, read = Join(GRACE, EXPIRE), Model(), 0, 0
+@pytest.mark.parametrize("rules", RULES, ids=["first", "last", "last by arrival"])
+@given(found=steps)
+@settings(max_examples=250)
+def test_equals_a_join_by_dictionary(rules: Rules, found: list[tuple[str, object]]) -> None:
+    join, model, journal, now, read = Join(rules), Model(rules), Journal(), 0, 0
     ends: Counter[str] = Counter()
-    for kind, rows in found:
+    counted, first = Counter[Contribution](), Counter[Contribution]()
+
+    def take(joined: Joined) -> None:
+        ends.update(joined.statuses)
+        counted.update(contributions(joined.added))
+        counted.subtract(contributions(joined.taken))
+        first.update(contributions(joined.first))
+
+    for kind, argument in found:
         now += 30
         if kind == "predictions":
-            ours, statuses = join.predictions(predictions(rows))
-            theirs, expected = model.predictions(rows)
+            take(join.predictions(predictions(join, argument)))
+            model.predictions([scored(*row) for row in argument])
         elif kind == "labels":
-            read += len(rows)
-            ours, statuses = join.labels(labels(rows, now))
-            theirs, expected = model.labels(rows, now)
+            read += len(argument)
+            take(join.labels(labels(argument, now)))
+            model.labels(argument, now)
         elif kind == "expire":
-            orphans = join.expire(rows, now)
-            assert orphans == model.expire(rows, now)
-            ends["orphan"] += orphans
-            continue
+            ends.update(join.expire(argument, now))
+            model.expire(argument, now, max(1, rules.max_pending // 20))
+            join.oldest_us = model.oldest = max(model.oldest, argument - 2 * EXPIRE)
+        elif kind == "restart":
+            journal.commit(join)
+            join = journal.restarted(join)
+        elif kind == "flush":
+            journal.flush(join)
+        elif kind == "merge":
+            journal.merge(join, *argument)
         else:
-            join = restarted(join)
-            continue
-        assert matches(ours) == theirs
-        assert +Counter(statuses) == expected
-        ends.update(statuses)
-        assert join.waiting_predictions == sum(1 for row in model.known.values() if not row[1])
-        assert sorted(join.early["hash"].tolist()) == sorted(model.early)
-    # `early` is an event: every label ends as one of the others, or still waits.
-    assert read == sum(ends[status] for status in ("matched", "duplicate", "late", "orphan")) + len(join.early)
-
-
-def restarted(join: Join) -> Join:
-    """The join as a new process finds it, from runs that were all written."""
-    again = Join(join.grace_us, join.expire_us)
-    again.restore({key: run.tobytes() for key, run in join.runs.items()}, join.early.tobytes())
-    return again
-
-
-@given(st.data(), st.integers(1, 40))
-@settings(max_examples=50)
-def test_every_label_finds_its_prediction_in_any_order(data: st.DataObject, count: int) -> None:
-    """With one label a prediction, the matches do not depend on order and batches at all."""
-    events = [("predictions", name) for name in range(count)] + [("labels", name) for name in range(count)]
-    order = data.draw(st.permutations(events))
-    join, found = Join(GRACE, EXPIRE), Counter[Match]()
-    while order:
-        size = data.draw(st.integers(1, len(order)))
-        part, order = order[:size], order[size:]
-        found += matches(
-            join.predictions(predictions([(name, name * 7) for kind, name in part if kind == "predictions"]))[0]
-        )
-        found += matches(
-            join.labels(labels([(name, name * 7 + 3, name % 2) for kind, name in part if kind == "labels"]))[0]
-        )
-    at_once = Join(GRACE, EXPIRE)
-    at_once.predictions(predictions([(name, name * 7) for name in range(count)]))
-    assert found == matches(at_once.labels(labels([(name, name * 7 + 3, name % 2) for name in range(count)]))[0])
-    assert (join.waiting_predictions, len(join.early)) == (0, 0)
-
-
-def test_runs_stay_few_and_every_prediction_is_found_in_them() -> None:
-    join = Join(GRACE, EXPIRE)
-    for batch in range(100):
-        join.predictions(predictions([(batch * 50 + row * 7 % 50 + 1, batch) for row in range(50)]))
-        assert len(join.runs) <= RUNS
-    assert join.waiting_predictions == 5000
-    assert all((np.diff(run["hash"].astype(np.int64)) > 0).all() for run in join.runs.values())
-    _, statuses = join.labels(labels([(name, 100, 1) for name in range(1, 5002)]))
-    assert statuses == {"matched": 5000, "late": 0, "duplicate": 0, "early": 1}
-
-
-def test_settled_runs_are_those_that_changed() -> None:
-    join = Join(GRACE, EXPIRE)
-    written: dict[int, bytes] = {}
-    for batch in range(40):
-        join.predictions(predictions([(batch * 3 + row + 1, batch) for row in range(3)]))
-        join.labels(labels([(batch + 1, batch, 1)]))
-        join.expire(batch + EXPIRE - 20, 0)
-        for key, records in join.settle():
-            if records is None:
-                written.pop(key, None)
-            else:
-                written[key] = records
-        assert written == {key: run.tobytes() for key, run in join.runs.items()}
-        assert list(join.settle()) == []
-
-
-@pytest.mark.parametrize(
-    ("delay", "status"), [(-5, "matched"), (0, "matched"), (EXPIRE, "matched"), (EXPIRE + 1, "late")]
-)
-def test_a_label_is_late_only_beyond_the_expiry(delay: int, status: str) -> None:
-    join = Join(GRACE, EXPIRE)
-    join.predictions(predictions([(1, 50)]))
-    found, statuses = join.labels(labels([(1, 50 + delay, 1)]))
-    assert +Counter(statuses) == {status: 1}
-    assert found.delay_seconds.tolist() == ([max(delay, 0) / 1e6] if status == "matched" else [])
-
-
-def test_a_late_label_does_not_hide_one_in_time() -> None:
-    join = Join(GRACE, EXPIRE)
-    join.predictions(predictions([(1, 0)]))
-    assert join.labels(labels([(1, EXPIRE + 1, 0), (1, 10, 1), (1, 20, 0)]))[1] == {
-        "late": 1,
-        "matched": 1,
-        "duplicate": 1,
-        "early": 0,
-    }
-
-
-def test_an_early_label_becomes_an_orphan_when_its_grace_has_passed() -> None:
-    join = Join(GRACE, EXPIRE)
-    join.labels(labels([(1, 0, 1)], now=5))
-    assert join.expire(0, 5 + GRACE) == 0
-    assert join.expire(0, 5 + GRACE + 1) == 1
-    assert +Counter(join.predictions(predictions([(1, 0)]))[1]) == {}
-    assert join.waiting_predictions == 1
-
-
-# ids
-
-PINNED = {
-    "": 0x0,
-    "a": 0x6D16BF441C521F6A,
-    "12345678": 0xCAB1C1D86CB6DF5B,
-    "Zürich 東京": 0x5BB1B7D213AB1B9C,
-    "01890a5d-ac96-774b-bcce-b302099a8057": 0x8391BB2A834FDA2D,
-    "x" * 256: 0x2E1B11BE89307BA2,
-    "x" * 257: 0x76C3513E21D32A54,
-}
-
-
-def test_hashes_are_the_same_in_every_release() -> None:
-    assert dict(zip(PINNED, hash_ids(pa.array(PINNED.keys())).tolist(), strict=True)) == PINNED
-
-
-def test_ids_that_differ_in_length_or_zero_bytes_differ() -> None:
-    ids = [
-        "",
-        "\0",
-        "\0\0",
-        "a",
-        "a\0",
-        "a\0\0\0\0\0\0\0",
-        "\0a",
-        "aaaaaaaa",
-        "aaaaaaaa\0",
-        "aaaaaaaaa",
-        "b",
-        "A",
-        "ä",
-        "a\u0308",
-        None,
-    ]
-    assert len(set(hash_ids(pa.array(ids)).tolist())) == len(ids)
-
-
-@pytest.mark.parametrize("ids", [[], [None], [None, None], [""], ["", None]])
-def test_columns_without_bytes(ids: list[str | None]) -> None:
-    assert hash_ids(pa.array(ids, pa.string())).shape == (len(ids),)
-    assert hash_ids(pa.chunked_array([], pa.string())).shape == (0,)
-
-
-def test_one_huge_id_among_many_is_read_without_padding_the_others() -> None:
-    """Padded to the longest, these would need 100 GB."""
-    ids = [f"p{number}" for number in range(100_000)]
-    assert hash_ids(pa.array([*ids, "x" * 1_000_000]))[:-1].tolist() == hash_ids(pa.array(ids)).tolist()
-
-
-words = st.lists(st.one_of(st.none(), st.text(max_size=30)), max_size=20)
-
-
-@given(words, words, st.integers(0, 20))
-def test_a_hash_depends_on_its_id_alone(before: list[str | None], ids: list[str | None], cut: int) -> None:
-    alone = [hash_ids(pa.array([name], pa.string()))[0] for name in ids]
-    assert hash_ids(pa.array(before + ids, pa.string()).slice(len(before))).tolist() == alone
-    assert hash_ids(pa.chunked_array([before, ids[:cut], ids[cut:]], pa.string()))[len(before) :].tolist() == alone
-    assert hash_ids(pa.array(ids, pa.large_string())).tolist() == alone
-
-
-@given(st.sets(st.text(max_size=12), max_size=50))
-def test_different_ids_have_different_hashes(ids: set[str]) -> None:
-    assert len(set(hash_ids(pa.array(sorted(ids), pa.string())).tolist())) == len(ids)
+            join.rewrite()
+        assert +ends == +model.statuses
+        assert +counted == +model.counted
+        assert +first == +model.first
+        assert join.repeated == model.repeated
+        assert join.early.count == len(model.early)
+        assert read == sum(ends.values()) - ends["early"] + join.early.count, "every label ends once, or waits"
+        assert join.shelf.waiting >= model.waiting, "those in a run count until all of it has expired"
+        if not join.shelf.runs:
+            assert join.shelf.waiting == model.waiting
+        assert sum(run.waiting for run in join.shelf.runs) <= sum(run.rows for run in join.shelf.runs)

@@ -234,11 +234,11 @@ def test_every_label_has_one_status() -> None:
         build.label(NOON, 9),
     ]
     counting.labels(build.batch(read), NOON)
-    assert +counting.statuses == {"matched": 1, "duplicate": 2, "invalid": 1, "early": 1}
+    assert +counting.statuses == {"matched": 1, "duplicate": 1, "invalid": 1, "early": 2}
     counting.expire(NOON + HOUR)
     assert counting.statuses["orphan"] == 0
     counting.expire(NOON + HOUR + 1)
-    assert counting.statuses["orphan"] == 1
+    assert counting.statuses["orphan"] == 2
     assert set(counting.statuses) <= set(LABEL_STATUSES)
 
 
@@ -250,7 +250,7 @@ def test_predictions_that_no_label_can_name_do_not_wait() -> None:
         build.prediction(NOON, 3),
     ]
     counting.predictions(build.batch(read), NOON)
-    assert counting.join.waiting_predictions == 1
+    assert counting.join.shelf.waiting == 1
     assert LAYOUT.cells(counting.total, "labels")["joinable"][0] == 1
     counting.labels(build.batch(build.label(NOON, number) for number in (1, 2, 3)), NOON)
     assert +counting.statuses == {"matched": 1, "early": 2}
@@ -403,7 +403,7 @@ def test_every_sample_is_declared_and_comes_once() -> None:
         assert isinstance(item, HistogramSample) == (metric.type == "histogram")
         if isinstance(item, Sample):
             assert np.isfinite(item.value)
-    own = {name for name in BY_NAME if not name.startswith("ml_exporter") or name == "ml_exporter_join_pending_rows"}
+    own = {name for name in BY_NAME if not name.startswith("ml_exporter") or name.startswith("ml_exporter_join")}
     unlabelled = {f"ml_baseline_{name}" for name in QUALITY}
     assert {name for name, _ in keys} == own - unlabelled, "only what a baseline without labels lacks"
 

@@ -12,6 +12,7 @@ from tests import build
 from tests.build import DAY, HOUR, MINUTE, NOON
 
 from ml_exporter.errors import StateError
+from ml_exporter.join import Shelf
 from ml_exporter.layout import project
 from ml_exporter.pipeline import Counting
 from ml_exporter.store import FILE, Store
@@ -40,11 +41,18 @@ def facts(counting: Counting) -> dict[str, object]:
             panes.sum(start, start + MINUTE).tolist()
             for start in range(panes.newest_us - HOUR, panes.newest_us, MINUTE)
         ],
-        "waiting": sorted((*run.tolist(),) for records in join.runs.values() for run in records),
-        "early": join.early.tolist(),
+        "waiting": kept(join.shelf),
+        "early": [label[:-1] for label in join.early.all().tolist()],
         "versions": counting.versions_us,
         "last label": counting.last_label_us,
     }
+
+
+def kept(shelf: Shelf) -> list[tuple[object, ...]]:
+    """The newest version of every record."""
+    newest = {row["hash"]: row for run in shelf.runs for row in run.records(shelf.dtype)}
+    newest |= {row["hash"]: row for row in shelf.memtable.all()}
+    return sorted(row.tolist() for row in newest.values())
 
 
 def reopened(directory: Path, layout: object = None) -> tuple[Counting, dict[str, str], tuple[str, ...]]:
@@ -126,7 +134,7 @@ def test_after_a_crash_positions_and_panes_agree(tmp_path: Path) -> None:
         total = counting.panes.sum(NOON, NOON + 10 * DAY)
         assert int(LAYOUT.cells(total, "rows")["rows"][0]) == number
         assert int(LAYOUT.cells(total, "labels")["labelled"][0]) == (number + 1) // 2
-        assert counting.join.waiting_predictions == number // 2
+        assert counting.join.shelf.waiting == number // 2
 
 
 def test_a_second_exporter_is_refused(tmp_path: Path) -> None:
@@ -142,7 +150,7 @@ def test_a_second_exporter_is_refused(tmp_path: Path) -> None:
     assert reopened(tmp_path)[1] == {"log": "1"}
 
 
-@pytest.mark.parametrize("newer", ["2", "99", "two"])
+@pytest.mark.parametrize("newer", ["3", "99", "two"])
 def test_another_format_is_refused_and_left_alone(tmp_path: Path, newer: str) -> None:
     Store(tmp_path).close()
     with sqlite3.connect(tmp_path / FILE) as other:
@@ -154,11 +162,11 @@ def test_another_format_is_refused_and_left_alone(tmp_path: Path, newer: str) ->
     with pytest.raises(StateError) as refused:
         Store(tmp_path)
     assert str(refused.value) == (
-        f"{tmp_path / FILE}: expected state format 1, got {newer}. "
+        f"{tmp_path / FILE}: expected state format 1 to 2, got {newer}. "
         "Run the release that wrote it, or choose another directory."
     )
     assert (tmp_path / FILE).read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", FILE]
 
 
 def test_what_is_no_state_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -223,14 +231,14 @@ def test_what_waited_under_other_classes_is_not_joined(tmp_path: Path, change: d
         "quality",
         "every waiting prediction (classes or decision_threshold changed)",
     )
-    assert (again.join.waiting_predictions, len(again.join.early)) == (0, 0)
+    assert (again.join.shelf.waiting, again.join.early.count) == (0, 0)
     unchanged = build.counting()
     assert store.load("flights", unchanged) == (), "loading alone must write nothing"
     assert facts(unchanged) == facts(counting)
     store.commit({"flights": again}, {})
     later = build.counting(build.layout(**change))
     assert store.load("flights", later) == ()
-    assert (later.join.waiting_predictions, len(later.join.early)) == (0, 0)
+    assert (later.join.shelf.waiting, later.join.early.count) == (0, 0)
     store.close()
 
 
@@ -249,7 +257,7 @@ def test_another_grid_starts_anew_and_says_so(tmp_path: Path, change: dict[str, 
     again = Counting(LAYOUT, other.timing, has_labels=True)
     assert store.load("flights", again) == ()
     assert again.panes.sum(NOON, NOON + DAY).tolist() == expected
-    assert again.join.waiting_predictions == other.join.waiting_predictions
+    assert again.join.shelf.waiting == other.join.shelf.waiting
     store.close()
 
 

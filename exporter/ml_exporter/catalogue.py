@@ -357,6 +357,20 @@ METRICS: tuple[Metric, ...] = (
         ("model", "side"),
     ),
     Metric(
+        "ml_exporter_join_dropped_total",
+        "counter",
+        "",
+        "Predictions and labels that were given up while they waited, because too many did or their file was damaged.",
+        ("model", "side"),
+    ),
+    Metric(
+        "ml_exporter_join_repeated_ids_total",
+        "counter",
+        "",
+        "Predictions with the id of an earlier one. A label counts for the earlier one alone.",
+        _M,
+    ),
+    Metric(
         "ml_exporter_config_last_reload_successful",
         "gauge",
         "",

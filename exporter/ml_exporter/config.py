@@ -18,6 +18,7 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z_][a-zA-Z0-9_\-]{0,63}$")]
 Task = Literal["binary", "multiclass", "regression"]
 DECISION_THRESHOLD = 0.5
 LEAST_DEAD_LETTER_BYTES = 64 << 10
+Corrections = Literal["first", "last"]
 WINDOW_UNITS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
 _WINDOW = re.compile(r"^([1-9]\d*)([mhd])$", re.ASCII)
 
@@ -131,6 +132,12 @@ class Labels(Section, frozen=True):
     """How long a label waits for a prediction that was not read yet."""
     expire_after: Duration = Duration(35 * 86400)
     """Labels that come later than this after their prediction are counted as late and not joined."""
+    corrections: Corrections = "first"
+    """Which label of a prediction counts: the `first`, or the `last` one read, which takes back what came before."""
+    max_pending: Annotated[int, msgspec.Meta(ge=10_000)] = 20_000_000
+    """Most predictions kept for the join (about 30 bytes of disk each); beyond it the oldest go. A twentieth as many
+    labels may wait for their prediction.
+    """
 
 
 class NumericFeature(Section, frozen=True):

@@ -106,7 +106,9 @@ class Fleet:
         for name, model in config.models.items():
             source = config.sources[model.predictions.source]
             timing = Timing.of(model, config.time, source, maturity_seconds(loaded, name))
-            countings[name] = Counting(loaded.baselines[name].layout, timing, model.labels is not None)
+            counting = countings[name] = Counting(loaded.baselines[name].layout, timing, model.labels is not None)
+            if model.labels:
+                counting.set_rules(model.labels.corrections, model.labels.max_pending)
         feeds = []
         for name, settings in config.sources.items():
             streams = streams_of(config, name)

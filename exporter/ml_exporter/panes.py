@@ -5,6 +5,7 @@ their hour only. A short window is a sum of fine panes. A window that reaches fu
 the hour and is a sum of hours, and of fine panes for the hour in which it ends.
 """
 
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -16,6 +17,7 @@ from ml_exporter.layout import Layout, Projection, Vector
 
 FINE, HOUR = "fine", "hour"
 FINE_HOURS = 3
+_HEAD = 12
 
 Key = tuple[str, int]
 """Kind of the pane and its start in microseconds."""
@@ -153,13 +155,28 @@ class Panes:
 
 
 def compress(vector: Vector) -> bytes:
-    """A vector as bytes: its length in cells (8 bytes), then its cells, compressed."""
+    """A vector as bytes: its length in cells (8 bytes), a checksum (4 bytes), then its cells, compressed."""
     packed: bytes = pa.compress(vector.tobytes(), codec="lz4_raw", asbytes=True)
-    return len(vector).to_bytes(8, "little") + packed
+    return seal(len(vector).to_bytes(8, "little"), packed)
+
+
+def seal(length: bytes, packed: bytes) -> bytes:
+    """The blob with this length in cells (8 bytes) and these compressed cells."""
+    return length + _checksum(length, packed) + packed
+
+
+def _checksum(length: bytes, packed: bytes) -> bytes:
+    return zlib.crc32(packed, zlib.crc32(length)).to_bytes(4, "little")
+
+
+def is_intact(blob: bytes, size: int) -> bool:
+    """Whether a blob is what `compress` made of a vector with so many cells."""
+    length = blob[:8]
+    return length == size.to_bytes(8, "little") and blob[8:_HEAD] == _checksum(length, blob[_HEAD:])
 
 
 def decompress(blob: bytes) -> Vector:
     """What `compress` made."""
     size = int.from_bytes(blob[:8], "little")
-    raw: bytes = pa.decompress(blob[8:], decompressed_size=size * 8, codec="lz4_raw", asbytes=True)
+    raw: bytes = pa.decompress(blob[_HEAD:], decompressed_size=size * 8, codec="lz4_raw", asbytes=True)
     return np.frombuffer(raw, np.int64)

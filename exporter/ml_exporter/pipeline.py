@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 
 from ml_exporter.baseline import Baseline
 from ml_exporter.catalogue import HistogramSample, Sample, labels_of
-from ml_exporter.config import Config, Model, Source, Time, window_seconds
+from ml_exporter.config import Config, Corrections, Model, Source, Time, window_seconds
 from ml_exporter.config import Windows as DefaultWindows
 from ml_exporter.groups import group_rows
 from ml_exporter.heads import Scored, known
-from ml_exporter.join import LABEL, PREDICTION, Join, Matched, hash_ids
+from ml_exporter.join import Join, Joined, Records, Rules, hash_ids, label_dtype
 from ml_exporter.layout import Layout, Vector
 from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import LABEL_STATUSES, VIOLATION_KINDS, Batch, Ints
@@ -28,6 +28,7 @@ from ml_exporter.vitals import ALWAYS, VITALS
 from ml_exporter.vitals.windows import REFERENCE, Window, Windows, alpha_of
 
 MAX_VERSIONS = 20
+MAX_PENDING = 20_000_000
 OTHER = "__other__"
 NO_VERSION = ""
 NULL_RATIO = "feature_null_ratio"
@@ -80,7 +81,11 @@ class Counting:
     timing: Timing
     has_labels: bool
     panes: Panes = field(init=False)
+    scopes: dict[tuple[str, str], Panes] = field(default_factory=dict)
+    combinations: list[tuple[str, ...]] = field(default_factory=lambda: [()])
+    segment_names: dict[str, list[str]] = field(default_factory=dict)
     join: Join = field(init=False)
+    dropped: int = 0
     total: Vector = field(init=False)
     by_version: Counter[str] = field(default_factory=Counter)
     violations: Counter[str] = field(default_factory=Counter)
@@ -92,9 +97,15 @@ class Counting:
 
     def __post_init__(self) -> None:
         self.panes = Panes(self.layout, self.timing.grid)
-        self.join = Join(self.timing.grace_us, self.timing.expire_us)
+        self.set_rules("first", MAX_PENDING)
         self.total = self.layout.zeros()
         self.vectoriser = make_vectoriser(self.layout)
+
+    def set_rules(self, corrections: Corrections, max_pending: int) -> None:
+        """Starts an empty join by the configured rules."""
+        arrival = self.layout.align == "arrival"
+        rules = Rules(self.timing.grace_us, self.timing.expire_us, corrections == "last", arrival, max_pending)
+        self.join = Join(rules, self.layout.join_scores, self.layout.is_class)
 
     def predictions(self, batch: Batch, now_us: int) -> Mapping[str, Ints]:
         """Takes in predictions; returns the places of rows that the clock refused, by reason."""
@@ -137,11 +148,10 @@ class Counting:
 
     def _wait(self, table: pa.Table, times: Vector, scored: Scored) -> None:
         kept = scored.known & np.asarray(pc.is_valid(table.column("id")).to_numpy(), np.bool_)
-        fresh = np.zeros(int(kept.sum()), PREDICTION)
-        fresh["hash"] = hash_ids(table.column("id"))[kept]
-        fresh["time_us"], fresh["predicted"] = times[kept], scored.predicted[kept]
-        fresh["score"] = scored.scores[kept, 0]
-        self._joined(*self.join.predictions(fresh))
+        fresh = np.zeros(int(kept.sum()), self.join.dtype)
+        fresh["hash"], fresh["time_us"] = hash_ids(table.column("id"))[kept], times[kept]
+        fresh["predicted"], fresh["scores"] = scored.predicted[kept], scored.scores[kept]
+        self._joined(self.join.predictions(fresh))
 
     def labels(self, batch: Batch, now_us: int) -> Mapping[str, Ints]:
         """Takes in labels; returns the places of rows that the clock refused, by reason."""
@@ -152,32 +162,56 @@ class Counting:
         actual = self.vectoriser.actual(table.column("label"))
         valid = known(actual)
         self.statuses["invalid"] += int((~valid).sum())
-        fresh = np.zeros(int(valid.sum()), LABEL)
+        fresh = np.zeros(int(valid.sum()), label_dtype(self.layout.is_class))
         fresh["hash"] = hash_ids(table.column("id"))[valid]
         fresh["time_us"] = times[~future][valid]
         fresh["actual"] = actual[valid]
         fresh["seen_us"] = now_us
         if len(fresh):
             self.last_label_us = max(self.last_label_us, int(fresh["time_us"].max()))
-            self._joined(*self.join.labels(fresh))
+            self._joined(self.join.labels(fresh))
         return {"future": batch.offsets[future]} if future.any() else {}
 
-    def _joined(self, matched: Matched, statuses: Mapping[str, int]) -> None:
-        self.statuses.update(statuses)
-        if not len(matched.time_us):
-            return
-        keys, groups = group_rows(self.panes.keys(matched.time_us))
-        scored = self.vectoriser.scored(matched.predicted.astype(np.int16), matched.score[:, None])
-        matrix = self.vectoriser.labels(scored, matched.actual.astype(np.int16), matched.delay_seconds, groups)
-        self.panes.add_groups(keys, matrix)
-        self.total += matrix.sum(axis=0)
+    def _joined(self, joined: Joined) -> None:
+        self.statuses.update(joined.statuses)
+        if len(joined.taken):
+            self._add_labels(joined.taken, -1)
+        if len(joined.added):
+            added = self._add_labels(joined.added, 1)
+            if joined.first is joined.added:
+                self.total += added
+            elif len(joined.first):
+                self.total += self._vectors(joined.first, np.zeros(len(joined.first), np.int64))[1][0]
+
+    def _add_labels(self, records: Records, sign: int) -> Vector:
+        """Adds what labels count to the panes of their predictions and, where quality goes by arrival, to their own.
+
+        Returns the sum over all panes.
+        """
+        arriving, total = self.layout.arriving, self.layout.zeros()
+        for times, cells in ((records["time_us"], ~arriving), (records["label_us"], arriving)):
+            if cells.any():
+                keys, matrix = self._vectors(records, self.panes.keys(times))
+                matrix = np.where(cells, sign * matrix, 0)
+                self.panes.add_groups(keys, matrix)
+                total += matrix.sum(axis=0)
+        return total
+
+    def _vectors(self, records: Records, keys: Vector) -> tuple[Vector, Vector]:
+        """What labelled records add, by key. Delays are whole milliseconds."""
+        distinct, groups = group_rows(keys)
+        scored = self.vectoriser.scored(records["predicted"], records["scores"])
+        delay = np.maximum(records["label_us"] - records["time_us"], 0) // 1000 / 1000
+        return distinct, self.vectoriser.labels(scored, records["actual"], delay, groups)
 
     def expire(self, now_us: int) -> None:
         """Forgets what no window can reach any more."""
         oldest = self.panes.newest_us - self.timing.retention_us
         self.versions_us = {name: seen for name, seen in self.versions_us.items() if seen >= oldest}
         self.panes.drop_before("hour", oldest)
-        self.statuses["orphan"] += self.join.expire(self.panes.newest_us, now_us)
+        hour_us = self.timing.grid.hour_us
+        self.join.oldest_us = -(-oldest // hour_us) * hour_us  # where the first hour that is kept begins
+        self.statuses.update(self.join.expire(self.panes.newest_us, now_us))
 
 
 def windows_at(counting: Counting, name: str, model: Model, time: Time, now_us: int) -> Windows:
@@ -296,8 +330,13 @@ def _counters(counting: Counting, name: str) -> Iterator[Sample | HistogramSampl
     yield HistogramSample(
         "ml_label_delay_seconds", (name,), layout.delay_bounds, counts, int(delays["delay_sum"][0]) / DELAY_UNIT
     )
-    for side, rows in (("predictions", counting.join.waiting_predictions), ("labels", len(counting.join.early))):
+    for side, rows, dropped in (
+        ("predictions", counting.join.shelf.waiting, counting.dropped),
+        ("labels", counting.join.early.count, counting.statuses["dropped"]),
+    ):
         yield Sample("ml_exporter_join_pending_rows", (name, side), float(rows))
+        yield Sample("ml_exporter_join_dropped_total", (name, side), float(dropped))
+    yield Sample("ml_exporter_join_repeated_ids_total", (name,), float(counting.join.repeated))
 
 
 AnySample = Sample | HistogramSample

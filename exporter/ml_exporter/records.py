@@ -59,12 +59,25 @@ VIOLATION_KINDS = ("missing_column", "unknown_column", "wrong_type")
 A configured column is absent, a feature is unknown, or a value has another type.
 """
 
-LABEL_STATUSES = ("matched", "early", "duplicate", "orphan", "late", "invalid")
-"""What became of a label: joined; it came before its prediction; a second one; no prediction came; after expiry; not a
-known class.
+LABEL_STATUSES = (
+    "matched",
+    "early",
+    "duplicate",
+    "correction",
+    "correction_late",
+    "orphan",
+    "late",
+    "dropped",
+    "invalid",
+)
+"""What became of a label.
 
-`early` is an event, not an end: such a label is counted again as what it becomes. So labels taken in = matched +
-duplicate + orphan + late + invalid + those that still wait.
+It was the first of its prediction; it came before its prediction; the prediction has one (of the same value, or only
+the first counts); it replaced one of another value; the one it should replace can no longer be taken back, so neither
+counts; no prediction came; it came after expiry, or its own pane is gone; too many labels waited; not a known class.
+
+`early` is an event, not an end: such a label is counted again as what it becomes. So labels taken in = the sum of all
+others + those that still wait.
 """
 
 

@@ -102,6 +102,8 @@ class Exporter:
                 before.violations,
                 before.statuses,
             )
+            counting.dropped += before.dropped
+            counting.join.repeated = before.join.repeated
             counting.last_arrival_us = before.last_arrival_us
         self.fleet.keep_counters(old)
 

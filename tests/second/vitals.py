@@ -186,7 +186,7 @@ def _identity(document: Json, settings: Settings, table: pd.DataFrame, labels: p
     waiting = table.loc[table["waited"] & table["label"].isna(), "id"]
     yield exact("ml_exporter_join_pending_rows", len(waiting), side="predictions")
     orphans = known.loc[~known["id"].isin(table.loc[table["waited"], "id"]), "id"]
-    yield exact("ml_exporter_join_pending_rows", orphans.nunique(), side="labels")
+    yield exact("ml_exporter_join_pending_rows", len(orphans), side="labels")
     drift = ("feature_psi", "feature_mean_shift", "prediction_psi", "prediction_class_shift")
     for window in settings.windows:
         for signal in ("feature_null_ratio",) if window == "1h" else drift:

@@ -1,0 +1,126 @@
+"""A state written by the first release (format 1) goes on: nothing that was counted or waited is lost."""
+
+import gzip
+import json
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests import build
+from tests.build import DAY, HOUR, MINUTE, NOON
+from tests.test_store import fill
+
+from ml_exporter.errors import StateError
+from ml_exporter.join import CLOSED, WAITING
+from ml_exporter.pipeline import Counting
+from ml_exporter.store import FILE, Store
+
+OLD = Path(__file__).parent / "format-1.sqlite.gz"
+"""After five commits of sixty predictions, as `fill` makes them, by the release whose state had format 1."""
+
+
+def old_state(directory: Path) -> Path:
+    """The old file in a new directory."""
+    directory.mkdir()
+    path = directory / FILE
+    path.write_bytes(gzip.decompress(OLD.read_bytes()))
+    return path
+
+
+def filled(commits: int) -> Counting:
+    """The same rows, counted by this release."""
+    counting = build.counting()
+    for commit in range(commits):
+        fill(counting, commit * 60, 60)
+    return counting
+
+
+def sums(counting: Counting) -> list[list[int]]:
+    """Every hour, and the last minutes."""
+    panes = counting.panes
+    starts = [(start, HOUR) for start in range(NOON - DAY, NOON + DAY, HOUR)]
+    starts += [(start, MINUTE) for start in range(panes.newest_us - HOUR, panes.newest_us, MINUTE)]
+    return [panes.sum(start, start + length).tolist() for start, length in starts]
+
+
+def test_everything_survives(tmp_path: Path) -> None:
+    old_state(tmp_path / "state")
+    store, counting, expected = Store(tmp_path / "state"), build.counting(), filled(5)
+    assert store.load("flights", counting) == ()
+    assert {name: json.loads(text) for name, text in store.positions().items()} == {
+        "predictions": {"p": 240},
+        "labels": {"l": 240},
+    }
+    assert sums(counting) == sums(expected)
+    assert counting.panes.newest_us == expected.panes.newest_us
+    assert (counting.versions_us, counting.last_label_us) == (expected.versions_us, expected.last_label_us)
+    ours, theirs = counting.join.shelf, expected.join.shelf
+    waiting = [records[records["state"] == WAITING] for records in (ours.memtable.all(), theirs.memtable.all())]
+    assert waiting[0].tolist() == waiting[1].tolist()
+    assert ours.memtable.rows == theirs.memtable.rows
+    assert counting.join.early.all()["hash"].tolist() == expected.join.early.all()["hash"].tolist()
+    for found in (counting, expected):
+        fill(found, 300, 60)
+        now = NOON + 360 * MINUTE
+        found.labels(build.batch(build.label(now, number) for number in range(0, 300, 2)), now)
+    assert sums(counting) == sums(expected)
+    store.commit({"flights": counting}, {"predictions": "360"})
+    store.close()
+    again, store = build.counting(), Store(tmp_path / "state")
+    store.load("flights", again)
+    assert sums(again) == sums(expected)
+    store.close()
+
+
+def test_a_label_of_which_only_the_joining_is_known_is_not_corrected(tmp_path: Path) -> None:
+    old_state(tmp_path / "state")
+    store, counting = Store(tmp_path / "state"), build.counting()
+    counting.set_rules("last", 20_000_000)
+    store.load("flights", counting)
+    before, now = sums(counting), NOON + 301 * MINUTE
+    states = Counter(counting.join.shelf.memtable.all()["state"].tolist())
+    assert states.keys() == {WAITING, CLOSED}
+    counting.labels(build.batch([build.label(now, 1, "no"), build.label(now, 1, "yes")]), now)
+    assert counting.statuses["correction_late"] + counting.statuses["duplicate"] == 2
+    assert sums(counting) == before
+    store.close()
+
+
+def test_a_migration_that_fails_leaves_the_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = old_state(tmp_path / "state")
+    monkeypatch.setattr("ml_exporter.store.schema._labels_of_1", lambda _: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(MemoryError):
+        Store(tmp_path / "state")
+    monkeypatch.undo()
+    with closing(sqlite3.connect(path)) as old:
+        assert old.execute("SELECT value FROM meta WHERE key = 'format'").fetchone() == ("1",)
+        assert old.execute("SELECT count(*) FROM runs").fetchone()[0] > 0
+    store, counting = Store(tmp_path / "state"), build.counting()
+    store.load("flights", counting)
+    assert sums(counting) == sums(filled(5))
+    store.close()
+
+
+def test_another_model_of_the_old_state_is_kept_untouched(tmp_path: Path) -> None:
+    old_state(tmp_path / "state")
+    store, other = Store(tmp_path / "state"), build.counting()
+    assert store.load("trains", other) == ()
+    store.commit({"trains": other}, {})
+    store.close()
+    store, counting = Store(tmp_path / "state"), build.counting()
+    store.load("flights", counting)
+    assert sums(counting) == sums(filled(5))
+    store.close()
+
+
+def test_the_old_release_is_told_to_leave_it_alone(tmp_path: Path) -> None:
+    """A newer format is refused by this release as it is by the old one."""
+    path = old_state(tmp_path / "state")
+    Store(tmp_path / "state").close()
+    with closing(sqlite3.connect(path)) as database, database:
+        assert database.execute("SELECT value FROM meta WHERE key = 'format'").fetchone() == ("2",)
+        database.execute("UPDATE meta SET value = '3'")
+    with pytest.raises(StateError, match="expected state format 1 to 2, got 3"):
+        Store(tmp_path / "state")
