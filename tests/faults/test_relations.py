@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -120,3 +121,12 @@ def test_the_pipeline_takes_in_what_arrives(fault: Fault) -> None:
     assert rows + refused["future"] == faulty.predictions.num_rows
     assert (refused["future"] > 0) == (fault.name == "clock_skew")
     assert set(+counting.violations) == VIOLATIONS.get(fault.name, set())
+
+
+@pytest.mark.parametrize("scores", [(), tuple(np.linspace(0.0, 0.8, 9))], ids=["unknown", "known"])
+def test_answers_of_a_bad_version_tell_nothing_of_the_input(scores: tuple[float, ...]) -> None:
+    context = replace(LOGS.context, scores=scores)
+    when = Injection(1.0, BEGIN, BEGIN + DAY)
+    worse = BY_NAME["bad_deployment"].apply(LOGS.played, when, context).predictions.column("score").to_numpy()
+    assert abs(np.corrcoef(LOGS.played.predictions.column("score").to_numpy(), worse)[0, 1]) < 0.1
+    assert worse.max() <= (scores[-1] if scores else 1.0)

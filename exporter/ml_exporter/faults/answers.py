@@ -206,7 +206,7 @@ def _slower(table: pa.Table, rows: Bools, factor: float) -> pa.Table:
 def bad_deployment(table: pa.Table, injection: Injection, context: Context) -> pa.Table:
     """A new version in all rows, whose answers have nothing to do with the input in a share `size` of them.
 
-    Classes keep their shares.
+    Classes keep their shares, and a binary model's scores their distribution if it is known.
     """
     rows = within(made(table), injection)
     if is_text(table, "version"):
@@ -218,4 +218,18 @@ def bad_deployment(table: pa.Table, injection: Injection, context: Context) -> p
         return put(table, "prediction", rows & valid(table, "prediction"), spread(context.target, drawn))
     if not _classes(table, context):
         return table
-    return _answer(table, rows, pick(context.predicted, len(context.classes), drawn), context)
+    wanted = pick(context.predicted, len(context.classes), drawn)
+    if len(context.classes) == 2 and is_number(table, SCORE):
+        score = _blind_scores(wanted, drawn, draws(table, "bad_deployment scores"), context)
+        rows &= valid(table, SCORE)
+        table, wanted = put(table, SCORE, rows, score), (score >= context.threshold).astype(np.intp)
+    return _answer(table, rows, wanted, context)
+
+
+def _blind_scores(wanted: Codes, drawn: Floats, again: Floats, context: Context) -> Floats:
+    """Scores (n,) by the quantiles of the reference, or, if they are unknown, anywhere on the wanted side."""
+    if context.scores:
+        found: Floats = np.interp(drawn, np.linspace(0.0, 1.0, len(context.scores)), context.scores)
+        return found
+    limit = context.threshold
+    return np.where(wanted == 1, limit + (1.0 - limit) * again, np.nextafter(limit, 0.0) * again)

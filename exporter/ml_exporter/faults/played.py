@@ -57,8 +57,8 @@ class Context:
     """What a fault has to know of the model, from its baseline and configuration.
 
     `features` give centre, scale and categories. A regression has no `classes`. `predicted` and `actual` are the shares
-    of the classes among predictions and labels (equal ones if unknown), `target` centre and robust standard deviation
-    of a regression's labels.
+    of the classes among predictions and labels (equal ones if unknown), `scores` evenly spaced quantiles of a binary
+    model's scores, `target` centre and robust standard deviation of a regression's labels.
     """
 
     features: tuple[FeatureBins, ...] = ()
@@ -66,6 +66,7 @@ class Context:
     threshold: float = 0.5
     predicted: tuple[float, ...] = ()
     actual: tuple[float, ...] = ()
+    scores: tuple[float, ...] = ()
     target: tuple[float, float] = (0.0, 1.0)
 
 
