@@ -120,10 +120,14 @@ def attach(labels: pa.Table, predictions: pa.Table) -> pa.Table:
 
 
 def as_batch(table: pa.Table) -> Batch:
-    """Rows of one of the two tables as the parser would have given them, violations counted."""
+    """Rows of one of the two tables as the parser would have given them, violations counted.
+
+    Their places (`offsets`) are those in this table.
+    """
     counts = {kind: VIOLATIONS + kind for kind in VIOLATION_KINDS if VIOLATIONS + kind in table.column_names}
     violations = {kind: int(np.sum(table.column(name).to_numpy())) for kind, name in counts.items()}
     attached = [name for name in table.column_names if MADE in table.column_names and name.startswith(FEATURE_PREFIX)]
     extra = {ARRIVAL, MADE, *counts.values(), *attached}
     rows = table.select([name for name in table.column_names if name not in extra])
-    return Batch(rows, rows.num_rows, violations={kind: count for kind, count in violations.items() if count})
+    counted = {kind: count for kind, count in violations.items() if count}
+    return Batch(rows, rows.num_rows, violations=counted, offsets=np.arange(rows.num_rows))
