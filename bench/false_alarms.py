@@ -23,9 +23,10 @@ from msgspec import structs
 from scipy.stats import poisson
 
 from ml_exporter.baseline import Baseline
-from ml_exporter.calibration import Reference, calibrate, fit_layout
+from ml_exporter.calibration import Reference, calibrate
 from ml_exporter.catalogue import Sample, labels_of
 from ml_exporter.config import Model, Source, Time, parse
+from ml_exporter.fitting import fit_layout
 from ml_exporter.layout import Layout, Vector
 from ml_exporter.pipeline import Counting, Timing, alpha
 from ml_exporter.records import FEATURE_PREFIX, Batch

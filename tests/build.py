@@ -14,9 +14,10 @@ from ml_exporter.groups import group_rows
 from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, Vector
 from ml_exporter.panes import Grid
 from ml_exporter.pipeline import Counting, Timing
-from ml_exporter.records import ARROW_TYPES, Batch, Kind
-from ml_exporter.tasks import Binary
+from ml_exporter.records import ARROW_TYPES, SCORE_PREFIX, Batch, Kind
+from ml_exporter.tasks import Binary, Multiclass, Regression
 from ml_exporter.vectorise import make_vectoriser
+from ml_exporter.vitals.drift import answers
 from ml_exporter.vitals.windows import Window, Windows
 
 SECOND = 1_000_000
@@ -25,6 +26,19 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 NOON = 20_000 * DAY + 12 * HOUR
 """A noon in the year 2024."""
+
+_OF_NUMBERS = ("mean_absolute_error", "root_mean_squared_error", "mean_error", "r2")
+_OF_CLASSES = ("precision_macro", "recall_macro", "f1_macro", "roc_auc_macro")
+_BOUNDS = [f"ml_{name}_{bound}" for name in _OF_NUMBERS for bound in ("lower", "upper")]
+NOT_BINARY = frozenset(
+    (
+        *(f"ml_{kind}{name}" for name in (*_OF_NUMBERS, *_OF_CLASSES) for kind in ("", "baseline_")),
+        *(name for name in _BOUNDS if not name.startswith("ml_r2")),
+        "ml_prediction_mean_shift_sigmas",
+        "ml_prediction_mean_shift_critical_sigmas",
+    )
+)
+"""Metrics that a binary model does not have."""
 
 KINDS: Mapping[str, Kind] = {
     "timestamp": "time",
@@ -59,16 +73,37 @@ def layout(*features: FeatureBins, **changes: Any) -> Layout:
     return replace(whole, **changes)
 
 
+def multiclass(*features: FeatureBins, count: int = 3, scores: bool = True, **changes: Any) -> Layout:
+    """A layout of several classes named a, b, c, ... (c0, c1, ... beyond 26), of few cells."""
+    names = tuple("abcdefghijklmnopqrstuvwxyz")[:count] if count <= 26 else tuple(f"c{place}" for place in range(count))
+    task = Multiclass(names, (0.2, 0.5, 0.8), (0.05, 0.3, 0.5, 0.7, 0.95) if scores else ())
+    return replace(layout(*features), task=task, **changes)
+
+
+def regression(*features: FeatureBins, **changes: Any) -> Layout:
+    """A layout of a number, of few cells."""
+    task = Regression((0.0, 5.0, 10.0), 5.0, 2.0, (-1.0, 0.0, 1.0), 0.1, 4.0, 3.0)
+    return replace(layout(*features), task=task, **changes)
+
+
 def table(rows: Iterable[Mapping[str, Any]], *, columns: Iterable[str] | None = None) -> pa.Table:
     """Rows in the encoding of `records`. Columns that no row has are absent; a value that a row lacks is null.
 
     Without rows, every column is there.
     """
     rows = list(rows)
-    found = [name for name in KINDS if not rows or any(name in row for row in rows)]
+    scores = sorted({name for row in rows for name in row if name.startswith(SCORE_PREFIX)})
+    found = [name for name in KINDS if not rows or any(name in row for row in rows)] + scores
     names = found if columns is None else list(columns)
-    arrays = [pa.array([row.get(name) for row in rows], ARROW_TYPES[KINDS[name]]) for name in names]
+    arrays = [pa.array([row.get(name) for row in rows], ARROW_TYPES[_kind(name, rows)]) for name in names]
     return pa.table(arrays, names=names)
+
+
+def _kind(name: str, rows: list[Mapping[str, Any]]) -> Kind:
+    """Kind of a column; predictions and labels that are floats are those of a regression."""
+    values = [row[name] for row in rows if row.get(name) is not None]
+    number = name in ("prediction", "label") and values and all(isinstance(value, float) for value in values)
+    return "number" if number or name.startswith(SCORE_PREFIX) else KINDS[name]
 
 
 def batch(rows: Iterable[Mapping[str, Any]]) -> Batch:
@@ -153,7 +188,7 @@ def grid(pane_us: int = MINUTE, hour_us: int = HOUR) -> Grid:
     return Grid(pane_us, hour_us)
 
 
-def vector(found: Layout, rows: Iterable[Mapping[str, Any]], actual: Mapping[str, str] | None = None) -> Vector:
+def vector(found: Layout, rows: Iterable[Mapping[str, Any]], actual: Mapping[str, Any] | None = None) -> Vector:
     """The vector of rows, and of labels by id that came an hour later."""
     source = table(rows)
     vectoriser = make_vectoriser(found)
@@ -162,10 +197,11 @@ def vector(found: Layout, rows: Iterable[Mapping[str, Any]], actual: Mapping[str
     total: Vector = matrix.sum(axis=0)
     if actual:
         have = np.array([name in actual for name in source.column("id").to_pylist()])
-        classes = [found.classes.index(actual[name]) for name in source.column("id").to_pylist() if name in actual]
+        known = [actual[name] for name in source.column("id").to_pylist() if name in actual]
         again = vectoriser.scored(scored.predicted[have], scored.scores[have])
-        delays = np.full(len(classes), 3600.0)
-        total = total + vectoriser.labels(again, np.array(classes, np.int16), delays, groups.take(have)).sum(axis=0)
+        delays = np.full(len(known), 3600.0)
+        values = vectoriser.actual(pa.chunked_array([known]))
+        total = total + vectoriser.labels(again, values, delays, groups.take(have)).sum(axis=0)
     return total
 
 
@@ -178,7 +214,7 @@ def baseline(found: Layout | None = None, cells: Vector | None = None, **changes
     groups = {
         item.name: tuple(range(len(found.cells(cells, f"feature:{item.name}")["bins"]))) for item in found.features
     }
-    groups[SCORE] = tuple(range(len(found.task.score_edges) + 1))
+    groups[SCORE] = tuple(range(len(answers(found, cells))))
     noise: dict[str, Noise] = {}
     reference = (NOON, NOON + 400 * MINUTE, 1800.0)
     whole = Baseline("flights", found, cells, groups, noise, *reference, 3600.0, 86400.0, {}, {"rows": 400})

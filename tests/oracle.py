@@ -1,10 +1,15 @@
-"""The vector of rows, computed one row at a time in plain Python: whole numbers and fractions, no numpy."""
+"""The vector of rows, computed one row at a time in plain Python: whole numbers and fractions.
+
+Numpy is used only where floats are summed.
+"""
 
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins
 
@@ -29,14 +34,8 @@ def predictions(
     cells = empty(layout)
     for row in rows:
         cells["rows"]["rows"][0] += 1
-        predicted, score = answer(layout, row, columns)
-        if predicted is not None:
-            cells["predictions"]["classes"][predicted] += 1
-            cells["predictions"]["predicted"][0] += 1
-        elif row.get("prediction") is not None:
-            cells["predictions"]["unknown"][0] += 1
-        scored(layout, row.get("score"), predicted, score, cells)
-        if joinable and predicted is not None and row.get("id") is not None:
+        known = HEADS[layout.task.name](layout, row, columns, cells)
+        if joinable and known and row.get("id") is not None:
             cells["labels"]["joinable"][0] += 1
         for flag in ("fallback", "error"):
             if row.get(flag) is not None:
@@ -46,6 +45,66 @@ def predictions(
         for item in layout.features:
             feature(item, row.get(f"feature:{item.name}"), cells[f"feature:{item.name}"])
     return flat(layout, cells)
+
+
+def binary(layout: Layout, row: Mapping[str, Any], columns: set[str], cells: Cells) -> bool:
+    """Counts the answer of a row; whether it has one."""
+    predicted, score = answer(layout, row, columns)
+    of_class(predicted, row, cells)
+    scored(layout, row.get("score"), predicted, score, cells)
+    return predicted is not None
+
+
+def of_class(predicted: int | None, row: Mapping[str, Any], cells: Cells) -> None:
+    if predicted is not None:
+        cells["predictions"]["classes"][predicted] += 1
+        cells["predictions"]["predicted"][0] += 1
+    elif row.get("prediction") is not None:
+        cells["predictions"]["unknown"][0] += 1
+
+
+def multiclass(layout: Layout, row: Mapping[str, Any], columns: set[str], cells: Cells) -> bool:
+    predicted, scores = class_answer(layout, row, columns)
+    of_class(predicted, row, cells)
+    if scores is None:
+        cells["scores"]["invalid"][0] += not all(missing(value) for value in raw_scores(layout, row))
+    elif predicted is not None:
+        confidence = scores[predicted] if layout.task.class_score_edges else scores[0]
+        cells["scores"]["histogram"][confidence_cell(layout, predicted, 0, confidence)] += 1
+        cells["flags"]["confidence_rows"][0] += 1
+        cells["flags"]["confidence"][0] += fixed(confidence, 24)
+    return predicted is not None
+
+
+def raw_scores(layout: Layout, row: Mapping[str, Any]) -> list[float | None]:
+    by_class = layout.task.class_score_edges
+    return [row.get(f"score:{name}") for name in layout.classes] if by_class else [row.get("score")]
+
+
+def class_answer(layout: Layout, row: Mapping[str, Any], columns: set[str]) -> tuple[int | None, list[float] | None]:
+    raw = raw_scores(layout, row)
+    scores = None if any(missing(value) or not 0 <= value <= 1 for value in raw) else raw
+    if "prediction" in columns:
+        name = row.get("prediction")
+        return layout.classes.index(name) if name in layout.classes else None, scores
+    if scores is None or not layout.task.class_score_edges:
+        return None, scores
+    return scores.index(max(scores)), scores
+
+
+def confidence_cell(layout: Layout, predicted: int, state: int, confidence: float) -> int:
+    edges = layout.task.confidence_edges
+    return (predicted * 3 + state) * (len(edges) + 1) + bisect_right(edges, confidence)
+
+
+def regression(layout: Layout, row: Mapping[str, Any], columns: set[str], cells: Cells) -> bool:
+    value, task = row.get("prediction"), layout.task
+    own = cells["predictions"] | {"valid": cells["predictions"]["predicted"], "out_of_range": [0]}
+    feature(NumericBins("", task.edges, task.centre, task.scale, -math.inf, math.inf), value, own)
+    return not missing(value) and not math.isinf(value)
+
+
+HEADS = {"binary": binary, "multiclass": multiclass, "regression": regression}
 
 
 def scored(layout: Layout, raw: float | None, predicted: int | None, score: float | None, cells: Cells) -> None:
@@ -68,13 +127,71 @@ def answer(layout: Layout, row: Mapping[str, Any], columns: set[str]) -> tuple[i
     return None if score is None else int(score >= layout.task.decision_threshold), score
 
 
-def labels(layout: Layout, rows: Iterable[tuple[int, float | None, int, float]]) -> list[int]:
-    """What labels add, from (predicted, score, actual, delay in seconds)."""
-    cells = empty(layout)
-    for predicted, score, actual, delay in rows:
+def labels(layout: Layout, rows: Iterable[tuple[Any, Any, Any, float]]) -> list[int]:
+    """What labels add, from (predicted, score or scores, actual, delay in seconds)."""
+    rows, cells = list(rows), empty(layout)
+    for _, _, _, delay in rows:
         cells["labels"]["labelled"][0] += 1
         cells["labels"]["delay"][bisect_left(layout.delay_bounds, delay)] += 1
         cells["labels"]["delay_sum"][0] += round(Fraction(delay) * 1000)
+    {"binary": binary_labels, "multiclass": class_labels, "regression": number_labels}[layout.task.name](
+        layout, [row[:3] for row in rows], cells
+    )
+    return flat(layout, cells)
+
+
+def class_labels(layout: Layout, rows: Iterable[tuple[int, list[float] | None, int]], cells: Cells) -> None:
+    count, quality = len(layout.classes), cells["quality"]
+    for predicted, scores, actual in rows:
+        if count <= 20:
+            quality["confusion"][actual * count + predicted] += 1
+        else:
+            quality["right"][actual] += actual == predicted
+            quality["called"][predicted] += 1
+            quality["actual"][actual] += 1
+        if scores is None:
+            continue
+        by_class, right = layout.task.class_score_edges, actual == predicted
+        confidence = scores[predicted] if by_class else scores[0]
+        cells["scores"]["histogram"][confidence_cell(layout, predicted, 0, confidence)] -= 1
+        cells["scores"]["histogram"][confidence_cell(layout, predicted, 1 + right, confidence)] += 1
+        quality["scored"][0] += 1
+        quality["hits"][0] += right
+        quality["confidence"][0] += fixed(confidence, 24)
+        quality["gap2"][0] += fixed((confidence - right) ** 2, 24)
+        if not by_class:
+            continue
+        distances = [score - (place == actual) for place, score in enumerate(scores)]
+        brier = float(np.square(distances).sum())  # of floats, whose sum depends on the order
+        for name, loss in {"log_loss": -math.log(max(scores[actual], 1e-15)), "brier": brier}.items():
+            quality[name][0] += fixed(loss, 24)
+            quality[name + "2"][0] += fixed(loss * loss, 20)
+        for place, score in enumerate(scores):
+            cell = (place * 2 + (place == actual)) * (len(by_class) + 1) + bisect_right(by_class, score)
+            cells["class_scores"]["histogram"][cell] += 1
+
+
+def number_labels(layout: Layout, rows: Iterable[tuple[float, None, float]], cells: Cells) -> None:
+    task, quality = layout.task, cells["quality"]
+    for predicted, _, actual in rows:
+        error, label = (actual - predicted) / task.error_scale, (actual - task.label_centre) / task.label_scale
+        quality["rows"][0] += 1
+        quality["clipped"][0] += abs(error) > 64
+        quality["label_clipped"][0] += abs(label) > 64
+        error, label = min(max(error, -64.0), 64.0), min(max(label, -64.0), 64.0)
+        quality["bins"][bisect_right(task.error_edges, error)] += 1
+        quality["error"][0] += fixed(error, 24)
+        quality["absolute"][0] += fixed(abs(error), 24)
+        quality["square"][0] += fixed(error * error, 20)
+        fourth = fixed(error * error * (error * error), 20)
+        quality["fourth_high"][0] += fourth >> 24
+        quality["fourth_low"][0] += fourth & (1 << 24) - 1
+        quality["label"][0] += fixed(label, 24)
+        quality["label2"][0] += fixed(label * label, 20)
+
+
+def binary_labels(layout: Layout, rows: Iterable[tuple[int, float | None, int]], cells: Cells) -> None:
+    for predicted, score, actual in rows:
         quality = cells["quality"]
         quality["confusion"][actual * 2 + predicted] += 1
         if score is None:
@@ -92,7 +209,6 @@ def labels(layout: Layout, rows: Iterable[tuple[int, float | None, int, float]])
         for name, loss in losses.items():
             quality[name][0] += fixed(loss, 24)
             quality[name + "2"][0] += fixed(loss * loss, 20)
-    return flat(layout, cells)
 
 
 def score_cell(layout: Layout, predicted: int, state: int, score: float) -> int:

@@ -1,30 +1,25 @@
-"""From reference data to a baseline: bins, counts by the code that serves, and noise from its own windows."""
+"""From counted reference data to a baseline: bins of PSI, and the noise of everything from its own windows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from ml_exporter.baseline import SCORE, Baseline, Noise, Phi, PsiNoise, feature_range
-from ml_exporter.config import Model, Time, kinds, window_seconds
+from ml_exporter.baseline import SCORE, Baseline, Noise, Phi, PsiNoise
+from ml_exporter.config import Model, Time, window_seconds
 from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, Vector
 from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import FEATURE_PREFIX
-from ml_exporter.statistics.bins import feature_edges, latency_edges, psi_groups, score_edges
+from ml_exporter.statistics.bins import psi_groups
 from ml_exporter.statistics.dispersion import fit_dispersion, phi
-from ml_exporter.tasks import Binary
 from ml_exporter.vitals import data, drift, prediction, quality
 from ml_exporter.vitals.windows import Estimate
 
-MAX_CATEGORIES = 200
 MINIMUM_ROWS = 20
 """Windows with fewer valid values say nothing about dispersion."""
 ENOUGH_WINDOWS = 20
 TRAINING_AUC = 0.99
-_DELAYS_HOURS = (1 / 60, 1 / 12, 0.25, 0.5, 1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168, 336, 720)
 
 
 @dataclass(frozen=True)
@@ -35,34 +30,6 @@ class Reference:
     start_us: int
     end_us: int
     maturity_seconds: float | None
-
-
-def fit_layout(table: pa.Table, model: Model, time: Time) -> Layout:
-    """The layout of a model, with bins and categories from reference rows (columns as in `records`)."""
-    hours, threshold = float(time.hour), model.decision_threshold
-    return Layout(
-        Binary((model.classes[0], model.classes[1]), threshold, tuple(score_edges(threshold).tolist())),
-        tuple(latency_edges(float(model.latency.limit)).tolist()),
-        tuple(round(hours * delay, 6) for delay in _DELAYS_HOURS),
-        tuple(_fit_feature(table, model, name, kind) for name, kind in kinds(model).items()),
-    )
-
-
-def _fit_feature(table: pa.Table, model: Model, name: str, kind: str) -> FeatureBins:
-    column = table.column(FEATURE_PREFIX + name)
-    if kind == "categorical":
-        counts = pc.value_counts(column.drop_null()).to_pylist()
-        ranked = sorted(counts, key=lambda item: (-item["counts"], item["values"]))
-        return CategoryBins(name, tuple(sorted(item["values"] for item in ranked[:MAX_CATEGORIES])))
-    values = np.asarray(column.to_numpy(), np.float64)
-    values = np.sort(values[np.isfinite(values)]) + 0.0  # neither order nor -0.0 of the rows reaches the artefact
-    if not len(values):
-        return NumericBins(name, (), 0.0, 1.0, *feature_range(model, name))
-    with np.errstate(over="ignore", invalid="ignore"):  # sentinels like the largest float are values too
-        low, centre, high = np.quantile(values, (0.16, 0.5, 0.84)).tolist()
-        scale = next(item for item in ((high - low) / 2, float(np.std(values)), 1.0) if 0 < item < np.inf)
-    centre = centre if np.isfinite(centre) else 0.0
-    return NumericBins(name, tuple(feature_edges(values).tolist()), centre, scale, *feature_range(model, name))
 
 
 def calibrate(name: str, model: Model, time: Time, reference: Reference) -> Baseline:
@@ -168,28 +135,32 @@ def _summary(layout: Layout, total: Vector, reference: Reference) -> Mapping[str
     """What a reviewer wants to see first; nothing here is computed with."""
     rows = int(layout.cells(total, "rows")["rows"][0])
     found = quality.labelled(layout, total)
-    shares = layout.cells(total, "predictions")["classes"]
     return {
         "rows": rows,
         "labelled": found.rows,
         "days": round((reference.end_us - reference.start_us) / 86400e6, 2),
-        "class_ratios": {
-            name: round(int(count) / max(rows, 1), 6) for name, count in zip(layout.classes, shares, strict=True)
-        },
+        **({"class_ratios": _class_ratios(layout, total, rows)} if layout.is_class else {}),
         "quality": {name: round(value, 6) for name, value in quality.values(found).items()},
     }
+
+
+def _class_ratios(layout: Layout, total: Vector, rows: int) -> Mapping[str, float]:
+    shares = layout.cells(total, "predictions")["classes"]
+    return {name: round(int(count) / max(rows, 1), 6) for name, count in zip(layout.classes, shares, strict=True)}
 
 
 def _warnings(
     draft: Baseline, noise: Mapping[str, Noise], lengths: Mapping[str, float], total: Vector
 ) -> Iterator[str]:
-    found = quality.labelled(draft.layout, total)
-    if found.auc and found.auc.value > TRAINING_AUC:
-        yield f"AUC on the reference is {found.auc.value:.4f}: use data held out from training."
+    found = quality.values(quality.labelled(draft.layout, total))
+    auc = found.get("roc_auc", found.get("roc_auc_macro", 0.0))
+    if auc > TRAINING_AUC:
+        yield f"AUC on the reference is {auc:.4f}: use data held out from training."
+    what = "scores" if draft.layout.is_class else "predictions"
     for window, seconds in lengths.items():
         if seconds % draft.day_seconds:
             continue
         learned = noise.get(window, Noise({}, {})).psi.get(SCORE)
         windows = learned.windows if learned else 0
         if windows < ENOUGH_WINDOWS and seconds == draft.day_seconds:
-            yield f"only {windows} windows of {window} with scores: drift alerts stay warnings below {ENOUGH_WINDOWS}."
+            yield f"only {windows} windows of {window} with {what}: drift alerts stay warnings below {ENOUGH_WINDOWS}."

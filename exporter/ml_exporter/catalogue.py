@@ -65,18 +65,29 @@ _MWBC = ("model", "window", "baseline", "class")
 
 QUALITY: Mapping[str, str] = {
     "accuracy": "Share of labelled predictions that were right",
-    "precision": "Share of predictions of the positive class that were right",
-    "recall": "Share of actual positives that were predicted",
+    "precision": "Share of predictions of the positive (or the named) class that were right",
+    "recall": "Share of actual positives (or of the named class) that were predicted",
     "f1": "Harmonic mean of precision and recall",
-    "roc_auc": "Area under the ROC curve, from the score histograms of both classes",
+    "roc_auc": "Area under the ROC curve, from score histograms (of the named class against the others)",
     "log_loss": "Mean negative log likelihood of the labels under the scores (nats)",
-    "brier_score": "Mean squared difference between score and label",
-    "calibration_gap": "Mean score minus share of actual positives",
+    "brier_score": "Mean squared difference between scores and label, summed over several classes (then 0 to 2)",
+    "calibration_gap": "Mean score minus share of actual positives; of several classes mean confidence minus accuracy",
+    "precision_macro": "Mean precision of the classes that were predicted or actual; 0 for one never predicted",
+    "recall_macro": "Mean recall of the classes that were predicted or actual; 0 for one that never was",
+    "f1_macro": "Mean F1 of the classes that were predicted or actual",
+    "roc_auc_macro": "Mean area under the ROC curve of each class against the others",
+    "mean_absolute_error": "Mean distance of labels and predictions, in the unit of the labels",
+    "root_mean_squared_error": "Root of the mean squared distance of labels and predictions, in the unit of the labels",
+    "mean_error": "Mean of label minus prediction, in the unit of the labels: above 0 the predictions are too low",
+    "r2": "Share of the variance of the labels that the predictions explain",
 }
 """Name of each quality measure (without prefix) and its meaning."""
 
 CLASS_QUALITY = frozenset({"precision", "recall", "f1", "roc_auc"})
 """Quality measures that a class may have too."""
+
+NO_INTERVAL = frozenset({"precision_macro", "recall_macro", "f1_macro", "roc_auc_macro", "r2"})
+"""Quality measures without an interval."""
 
 
 def _quality_metrics() -> tuple[Metric, ...]:
@@ -86,7 +97,7 @@ def _quality_metrics() -> tuple[Metric, ...]:
         a_class = ("class",) if name in CLASS_QUALITY else ()
         optional = (*a_class, *_SEGMENT)
         rows.append(Metric(f"ml_{name}", "gauge", "", f"{meaning}, {late}.", (*_MW, *optional), optional))
-        for bound in ("lower", "upper"):
+        for bound in () if name in NO_INTERVAL else ("lower", "upper"):
             text = f"{bound.capitalize()} end of the 95 % interval of ml_{name}."
             rows.append(Metric(f"ml_{name}_{bound}", "gauge", "", text, (*_MW, *optional), optional))
         text = f"{meaning}, in the reference."
@@ -238,12 +249,32 @@ METRICS: tuple[Metric, ...] = (
         "Absolute class shift exceeded with probability alpha without any drift.",
         _MWBC,
     ),
-    Metric("ml_prediction_psi", "gauge", "", "Population stability index of the scores against the baseline.", _MWB),
+    Metric(
+        "ml_prediction_psi",
+        "gauge",
+        "",
+        "Population stability index of the scores (or confidences, or numbers) against the baseline.",
+        _MWB,
+    ),
     Metric(
         "ml_prediction_psi_critical",
         "gauge",
         "",
         "PSI of the scores that a window of this size exceeds with probability alpha.",
+        _MWB,
+    ),
+    Metric(
+        "ml_prediction_mean_shift_sigmas",
+        "gauge",
+        "",
+        "Mean prediction of a regression minus that of the baseline, in robust standard deviations of the baseline.",
+        _MWB,
+    ),
+    Metric(
+        "ml_prediction_mean_shift_critical_sigmas",
+        "gauge",
+        "",
+        "Absolute mean shift of the predictions that a window of this size exceeds with probability alpha.",
         _MWB,
     ),
     Metric("ml_prediction_confidence_mean", "gauge", "ratio", "Mean probability of the predicted class.", _MW),
@@ -298,7 +329,7 @@ METRICS: tuple[Metric, ...] = (
         "ml_confusion_total",
         "counter",
         "",
-        "Labelled predictions by actual and predicted class.",
+        "Labelled predictions by actual and predicted class, of up to 20 classes.",
         ("model", "actual", "predicted"),
     ),
     # labels

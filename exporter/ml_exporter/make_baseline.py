@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_exporter.baseline import Baseline
-from ml_exporter.calibration import Reference, calibrate, fit_layout
+from ml_exporter.calibration import Reference, calibrate
 from ml_exporter.config import Config, Model, label_stream, prediction_stream
 from ml_exporter.errors import BaselineError, Problem
+from ml_exporter.fitting import fit_layout
 from ml_exporter.ingest import FinishedLogs, read_all
 from ml_exporter.layout import Layout
 from ml_exporter.panes import Grid
@@ -58,7 +59,7 @@ def make(config: Config, name: str, logs: ReferenceLogs, directory: Path) -> Mad
         wanted = label_stream(name, model.labels, config)
         known = read_all(config.sources[model.labels.source], logs.labels, wanted, directory)
         labels = _together(known.batches, schema(wanted.fields))
-    reference = _count(fit_layout(table, model, config.time), config, model, (table, labels))
+    reference = _count(fit_layout(table, model, config.time, labels), config, model, (table, labels))
     made = calibrate(name, model, config.time, reference)
     return Made(made, predictions.rejected + known.rejected, predictions.unread_bytes + known.unread_bytes)
 

@@ -6,6 +6,7 @@ No I/O, and `now` is an argument.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,7 @@ from ml_exporter.statistics.dispersion import alpha_from_budget, state
 from ml_exporter.units import DELAY_UNIT, LATENCY_UNIT
 from ml_exporter.vectorise import Vectoriser, make_vectoriser
 from ml_exporter.vitals import ALWAYS, VITALS
+from ml_exporter.vitals.multiclass import answers
 from ml_exporter.vitals.windows import REFERENCE, Window, Windows, alpha_of
 
 MAX_VERSIONS = 20
@@ -239,7 +241,8 @@ def alerting_series(model: Model) -> Mapping[str, int]:
     """How many series of each signal a window may raise a false alarm with."""
     numeric = len(model.features.numeric)
     features = numeric + len(model.features.categorical)
-    drift = {"feature_psi": features, "feature_mean_shift": numeric, "prediction_psi": 1, "prediction_class_shift": 1}
+    shift = "prediction_mean_shift" if model.task == "regression" else "prediction_class_shift"
+    drift = {"feature_psi": features, "feature_mean_shift": numeric, "prediction_psi": 1, shift: 1}
     return drift | {NULL_RATIO: features}
 
 
@@ -317,12 +320,7 @@ def _counters(counting: Counting, name: str) -> Iterator[Sample | HistogramSampl
     )
     if not counting.has_labels:
         return
-    confusion = layout.cells(total, "quality")["confusion"].reshape(len(layout.classes), -1)
-    yield Sample("ml_labelled_predictions_total", (name,), float(confusion.sum()))
-    yield Sample("ml_correct_predictions_total", (name,), float(np.trace(confusion)))
-    for actual, row in zip(layout.classes, confusion.tolist(), strict=True):
-        for predicted, count in zip(layout.classes, row, strict=True):
-            yield Sample("ml_confusion_total", (name, actual, predicted), float(count))
+    yield from _label_counters(layout, total, name)
     for status in LABEL_STATUSES:
         yield Sample("ml_labels_total", (name, status), float(counting.statuses[status]))
     delays = layout.cells(total, "labels")
@@ -337,6 +335,20 @@ def _counters(counting: Counting, name: str) -> Iterator[Sample | HistogramSampl
         yield Sample("ml_exporter_join_pending_rows", (name, side), float(rows))
         yield Sample("ml_exporter_join_dropped_total", (name, side), float(dropped))
     yield Sample("ml_exporter_join_repeated_ids_total", (name,), float(counting.join.repeated))
+
+
+def _label_counters(layout: Layout, total: Vector, name: str) -> Iterator[Sample]:
+    """Labelled predictions, of classes also the right ones and, of up to 20, each pair of actual and predicted."""
+    yield Sample("ml_labelled_predictions_total", (name,), float(layout.cells(total, "labels")["labelled"][0]))
+    if not layout.is_class:
+        return
+    yield Sample("ml_correct_predictions_total", (name,), float(answers(layout, total).right.sum()))
+    cells = layout.cells(total, "quality")
+    pairs = product(layout.classes, repeat=2)
+    for (actual, predicted), count in zip(
+        pairs, cells["confusion"].tolist() if "confusion" in cells else (), strict=False
+    ):
+        yield Sample("ml_confusion_total", (name, actual, predicted), float(count))
 
 
 AnySample = Sample | HistogramSample

@@ -6,7 +6,15 @@ returns NaN.
 """
 
 from ml_exporter.statistics.auc import Auc, auc_from_histograms, auc_interval
-from ml_exporter.statistics.bins import feature_edges, latency_edges, psi_groups, score_edges
+from ml_exporter.statistics.bins import (
+    class_score_edges,
+    confidence_edges,
+    error_edges,
+    feature_edges,
+    latency_edges,
+    psi_groups,
+    score_edges,
+)
 from ml_exporter.statistics.dispersion import (
     Dispersion,
     alpha_from_budget,
@@ -30,8 +38,11 @@ __all__ = [
     "auc_from_histograms",
     "auc_interval",
     "bucket_quantile",
+    "class_score_edges",
+    "confidence_edges",
     "critical_psi",
     "critical_sigmas",
+    "error_edges",
     "f1_interval",
     "feature_edges",
     "fit_dispersion",

@@ -25,6 +25,7 @@ VITALS: tuple[Vital, ...] = (
     prediction.class_ratios,
     prediction.class_shift,
     prediction.score_psi,
+    prediction.mean_shift,
     prediction.answers,
     latency.quantiles,
     latency.over_limit,

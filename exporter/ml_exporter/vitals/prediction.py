@@ -7,14 +7,19 @@ from ml_exporter.baseline import SCORE, Baseline
 from ml_exporter.catalogue import Sample
 from ml_exporter.layout import Layout, Vector
 from ml_exporter.statistics.dispersion import critical_sigmas
-from ml_exporter.units import PROBABILITY_UNIT
+from ml_exporter.units import PROBABILITY_UNIT, Z2_UNIT, Z_UNIT
 from ml_exporter.vitals.drift import compare, grouped_scores, limit_of
-from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, alpha_of, phi_of, psi_noise_of, ratio
+from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, alpha_of, mean, phi_of, psi_noise_of, ratio
+
+MEAN = "prediction_mean"
+"""The statistic of a regression's mean prediction."""
 
 
 def class_ratios(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
     """Share of each class by window, and in the reference."""
     layout = baseline.layout
+    if not layout.is_class:
+        return
     for window in windows.current:
         counts = layout.cells(window.vector, "predictions")["classes"]
         rows = int(counts.sum())
@@ -31,6 +36,8 @@ def class_ratios(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
 def class_shift(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
     """Difference of each class share from the reference's, in standard errors: pooled, and widened by phi."""
     layout = baseline.layout
+    if not layout.is_class:
+        return
     reference = layout.cells(baseline.vector, "predictions")["classes"]
     known = int(reference.sum())
     for window in windows.current:
@@ -66,6 +73,31 @@ def score_psi(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
         yield Sample("ml_prediction_psi_critical", labels, limit)
 
 
+def mean_shift(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
+    """Shift of the mean prediction of a regression, in robust standard deviations of the reference."""
+    layout = baseline.layout
+    there = None if layout.is_class else _standardised(layout, baseline.vector)
+    for window in windows.current if there else ():
+        cells = layout.cells(window.vector, "predictions")
+        rows = int(cells["predicted"][0])
+        if there is None or not rows:
+            continue
+        noise = phi_of(baseline, window, MEAN)
+        error = there.standard_error * math.sqrt(noise.phi * (there.rows / rows + 1.0))
+        labels = (windows.model, window.name, REFERENCE)
+        value = int(cells["z"][0]) / Z_UNIT / rows - there.value
+        yield Sample("ml_prediction_mean_shift_sigmas", labels, value)
+        alpha = alpha_of(windows.alpha, window.seconds, baseline.day_seconds)
+        limit = critical_sigmas(alpha, 1, noise.windows, noise.phi) * error
+        yield Sample("ml_prediction_mean_shift_critical_sigmas", labels, limit)
+
+
+def _standardised(layout: Layout, vector: Vector) -> Estimate | None:
+    """Mean of the standardised predictions of a regression; None below two."""
+    cells = layout.cells(vector, "predictions")
+    return mean(int(cells["z"][0]) / Z_UNIT, int(cells["z2"][0]) / Z2_UNIT, int(cells["predicted"][0]))
+
+
 def answers(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
     """Mean confidence, share of default answers, share of errors."""
     for window in windows.current:
@@ -82,6 +114,9 @@ def answers(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
 
 def estimates(layout: Layout, vector: Vector) -> Iterator[tuple[str, Estimate | None]]:
     """The statistics of predictions whose noise the baseline learns."""
+    if not layout.is_class:
+        yield MEAN, _standardised(layout, vector)
+        return
     counts = layout.cells(vector, "predictions")["classes"]
     for name, count in zip(layout.classes, counts.tolist(), strict=True):
         yield f"class:{name}", ratio(count, int(counts.sum()))
