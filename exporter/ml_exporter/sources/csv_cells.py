@@ -15,8 +15,6 @@ nothing but that a delimiter, a quote or a line end may follow.
 
 import re
 
-from ml_exporter.records import Kind
-
 NULLS = ("", "NaN", "nan", "NA", "<NA>", "None", "null", "NULL", r"\N")
 """Null in a column of numbers or flags."""
 _TRUTHS = ("true", "True", "TRUE")
@@ -66,21 +64,12 @@ def _quoted(record: str, begin: int) -> tuple[str, int]:
     return (record[begin:end].replace('""', '"'), end + 1) if end >= 0 else ("", -1)
 
 
-def read_cell(text: str, kind: Kind) -> tuple[Value, bool]:
-    """The value of a cell, and whether its type is wrong. A time stays a text.
-
-    >>> read_cell("1e400", "number"), read_cell("high", "number"), read_cell("007", "id")
-    ((inf, False), (inf, True), ('007', False))
-    """
-    if kind == "number":
-        return read_number(text)
-    if kind == "flag":
-        return read_flag(text)
-    return text or None, False
-
-
 def read_number(text: str) -> tuple[float | None, bool]:
-    """The number in a cell, infinite where there is none; and whether its type is wrong."""
+    """The number in a cell, infinite where there is none; and whether its type is wrong.
+
+    >>> read_number("0.5"), read_number("1e400"), read_number("high"), read_number("NA")
+    ((0.5, False), (inf, False), (inf, True), (None, False))
+    """
     text = text.strip(" \t")
     if _NUMBER.fullmatch(text):
         number = float(text)

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ml_exporter.records import ARROW_TYPES, Field, Reject
-from ml_exporter.sources.csv_cells import Value, read_cell, split_cells, without_mark
+from ml_exporter.records import ARROW_TYPES, Field, Kind, Reject
+from ml_exporter.sources.csv_cells import Value, read_flag, read_number, split_cells, without_mark
 from ml_exporter.sources.csv_header import Header, read_header
 from ml_exporter.sources.csv_records import Records, cut
 from ml_exporter.sources.csv_table import FEWEST_RECORDS, read_table
@@ -73,21 +74,20 @@ class _Slow:
     delimiter: str
     limit: int
     offsets: list[int] = field(default_factory=list)
-    read: list[list[tuple[Value, bool]]] = field(default_factory=list)
+    accepted: list[list[str]] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
     def take(self, record: bytes, offset: int) -> None:
-        """Reads one record."""
+        """Takes a record apart."""
         content = record.lstrip(b"\0")
         if not content.strip(b" " if self.delimiter == "\t" else b" \t"):
             return
         cells = self._cells(content) if len(record) <= self.limit else None
         if cells is None:
             self.rejects.append(Reject("too_long" if len(record) > self.limit else "malformed", offset))
-        elif cells and self.header:
+        elif cells:
             self.offsets.append(offset)
-            pairs = zip(self.header.fields, self.header.places, strict=True)
-            self.read.append([read_cell(cells[place], item.kind) for item, place in pairs])
+            self.accepted.append(cells)
 
     def _cells(self, content: bytes) -> list[str] | None:
         """The cells of a record; none for a repeated header, None for what is malformed."""
@@ -103,23 +103,31 @@ class _Slow:
         return None if without_mark(text) != text else cells
 
     def rows(self, line_at: Callable[[int], bytes]) -> Rows:
-        """All that was read."""
+        """The rows in all records that were accepted."""
         fields = self.header.fields if self.header else ()
+        places = self.header.places if self.header else ()
         arrays: list[pa.Array] = []
         wrong: dict[int, Flags] = {}
-        for number, item in enumerate(fields):
-            values = [row[number][0] for row in self.read]
-            faulty = np.array([row[number][1] for row in self.read], bool)
-            if item.kind == "time":
-                times = microseconds(pa.array(values, pa.string()))
-                faulty = np.array([value is not None for value in values], bool)
-                faulty &= times.is_null().to_numpy(zero_copy_only=False)
-                arrays.append(times)
-            else:
-                arrays.append(pa.array(values, ARROW_TYPES[item.kind]))
+        for number, (item, place) in enumerate(zip(fields, places, strict=True)):
+            array, faulty = _column([cells[place] for cells in self.accepted], item.kind)
+            arrays.append(array)
             if faulty.any():
                 wrong[number] = faulty
         shape = self.header.shape if self.header else frozenset[tuple[str, ...]]()
         offsets: Ints = np.array(self.offsets, np.int64)
         shape_of = np.zeros(len(offsets), np.int64)
         return Rows(fields, tuple(arrays), wrong, (shape,), shape_of, offsets, tuple(self.rejects), line_at)
+
+
+def _column(cells: list[str], kind: Kind) -> tuple[pa.Array, Flags]:
+    """The values of some cells, and which have a wrong type."""
+    if kind in ("number", "flag"):
+        rule: Callable[[str], tuple[Value, bool]] = read_number if kind == "number" else read_flag
+        read = [rule(text) for text in cells]
+        array = pa.array([value for value, _ in read], ARROW_TYPES[kind])
+        return array, np.array([is_wrong for _, is_wrong in read], bool)
+    array = pa.array([text or None for text in cells], pa.string())
+    if kind == "time":
+        times = microseconds(array)
+        return times, pc.and_(array.is_valid(), times.is_null()).to_numpy(zero_copy_only=False)
+    return array, np.zeros(len(cells), bool)

@@ -59,7 +59,8 @@ class _Quotes:
     @classmethod
     def of(cls, octets: npt.NDArray[np.uint8], newlines: Ints, delimiter: int) -> "_Quotes":
         places = np.flatnonzero(octets == _QUOTE)
-        padded = np.concatenate([[_NEWLINE], octets, [_NEWLINE, _NEWLINE]])
+        end = np.full(2, _NEWLINE, np.uint8)
+        padded = np.concatenate([end[:1], octets, end])
         left, right, second = padded[places], padded[places + 2], padded[np.minimum(places + 3, len(padded) - 1)]
         opens = (left == delimiter) | (left == _NEWLINE) | (left == _QUOTE)
         closes = (right == delimiter) | (right == _NEWLINE) | (right == _QUOTE)

@@ -165,7 +165,8 @@ def _epoch_times(texts: pa.StringArray) -> tuple[Ints, Flags]:
     if len(other):
         real = np.array([float(text) for text in texts.take(pa.array(other)).to_pylist()])
         size = np.abs(real)
-        scaled = np.select([size < 1e11, size < 1e14, size < 1e17], [real * 1e6, real * 1e3, real], real / 1e3)
+        with np.errstate(over="ignore"):  # in the products that are not selected
+            scaled = np.select([size < 1e11, size < 1e14, size < 1e17], [real * 1e6, real * 1e3, real], real / 1e3)
         fits = np.abs(scaled) <= LAST_MICROSECOND
         result[other] = np.rint(np.where(fits, scaled, 0)).astype(np.int64)
         known[other] = fits
