@@ -9,17 +9,17 @@ chunks.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Event
 from types import TracebackType
 
 from ml_exporter.config import Source
-from ml_exporter.records import Field, Stream, union
-from ml_exporter.sources.follow import Chunk, Handles, Lag, Position, SourceError, chunks, lag
-from ml_exporter.sources.jsonl import parser
-from ml_exporter.sources.rows import Parsed, Rows, split
+from ml_exporter.records import Stream, union
+from ml_exporter.sources.follow import Lag, Position, SourceError
+from ml_exporter.sources.formats import FORMATS, Piece
+from ml_exporter.sources.rows import Parsed, split
 from ml_exporter.sources.scanner import Scanner
 
 _WORKERS = 2
@@ -52,7 +52,8 @@ class Tail:
         self._settings = settings
         self._streams = streams
         self._wanted = union(streams)
-        self._handles = Handles()
+        self._format = FORMATS[settings.format]
+        self._reader = self._format.reader(settings, self._wanted)
         self._owns_workers = workers is None
         self._workers = workers or Workers()
 
@@ -64,13 +65,13 @@ class Tail:
         after everything that could be read, when a file could not.
         """
         pending: deque[tuple[Future[Parsed], Position]] = deque()
-        reader = chunks(self._settings, position, self._handles, now)
+        reader = self._reader.pieces(position, now)
         problems: list[SourceError] = []
         try:
-            for chunk, behind in _collecting(reader, problems):
+            for piece, behind in _collecting(reader, problems):
                 if stop.is_set():
                     break
-                pending.append((self._workers.threads.submit(self._parse, chunk), behind))
+                pending.append((self._workers.threads.submit(self._parse, piece), behind))
                 if len(pending) == _IN_FLIGHT:
                     yield _result(pending)
             while pending and not stop.is_set():
@@ -84,15 +85,15 @@ class Tail:
 
     def lag(self, position: Position, now: float) -> Lag:
         """What was not read yet. Any thread may ask."""
-        return lag(self._settings, position, now)
+        return self._reader.lag(position, now)
 
-    def _parse(self, chunk: Chunk) -> Parsed:
+    def _parse(self, piece: Piece) -> Parsed:
         scanner = self._workers.scanners.get()
         try:
-            rows = _PARSERS[self._settings.format](chunk, self._wanted, self._settings, scanner)
+            rows = self._format.parse(piece, self._wanted, self._settings, scanner)
         finally:
             self._workers.scanners.put(scanner)
-        return split(rows, self._streams, chunk.path)
+        return split(rows, self._streams, piece.path)
 
     def __enter__(self) -> "Tail":
         return self
@@ -104,14 +105,14 @@ class Tail:
 
     def close(self) -> None:
         """Close the files, and stop the workers if they are its own."""
-        self._handles.close()
+        self._reader.close()
         if self._owns_workers:
             self._workers.close()
 
 
 def _collecting(
-    reader: Generator[tuple[Chunk, Position], None, None], problems: list[SourceError]
-) -> Iterator[tuple[Chunk, Position]]:
+    reader: Generator[tuple[Piece, Position], None, None], problems: list[SourceError]
+) -> Iterator[tuple[Piece, Position]]:
     """What a reader gives; the error with which it ends goes to `problems`, so that what came before is not lost."""
     try:
         yield from reader
@@ -123,11 +124,3 @@ def _result(pending: deque[tuple[Future[Parsed], Position]]) -> tuple[Parsed, Po
     """The oldest batch, when its worker has it."""
     future, position = pending.popleft()
     return future.result(), position
-
-
-def _jsonl(chunk: Chunk, wanted: tuple[Field, ...], settings: Source, scanner: Scanner) -> tuple[Rows, ...]:
-    return parser(wanted, settings.max_line_bytes, scanner).parse(chunk.content, chunk.offset)
-
-
-_PARSERS: Mapping[str, Callable[[Chunk, tuple[Field, ...], Source, Scanner], tuple[Rows, ...]]] = {"jsonl": _jsonl}
-"""The parser of each format: the rows of a chunk, with all fields that the streams of the source want."""
