@@ -48,8 +48,8 @@ time: {pane: 1s, hour: 2m, day: 48m, stale_after: 500ms, future_tolerance: 0s}
 dead_letter: {max_size: 1MiB, values: true}
 sources:
   answers:
-    {files: "logs/*.jsonl", format: jsonl, settle: 1.5m, idle_after: 1h, max_line_bytes: 64KiB, complete: true,
-     model: {column: m}}
+    {files: "logs/*.jsonl", format: jsonl, delimiter: ";", settle: 1.5m, idle_after: 1h, max_line_bytes: 64KiB,
+     complete: true, model: {column: m}}
   truth: {files: labels.jsonl}
   kinds: {files: kinds.jsonl}
   minutes: {files: minutes.jsonl}

@@ -9,7 +9,7 @@ from tests import convert, flight_logs
 
 EXPORTER = Path(sys.executable).with_name("ml-exporter")
 CONFIG = (flight_logs.EXAMPLE / "ml-exporter.yaml").read_text()
-SUFFIXES = {"jsonl": ".jsonl", "parquet": "-*.parquet"}
+SUFFIXES = {"jsonl": ".jsonl", "csv": ".csv", "parquet": "-*.parquet"}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def results(rows, tmp_path_factory):
         (folder / "reference").mkdir()
         (folder / "logs").mkdir()
         for stem, log in rows.items():
-            writers = {"jsonl": convert.to_jsonl, "parquet": convert.to_parquet}
+            writers = {"jsonl": convert.to_jsonl, "csv": convert.to_csv, "parquet": convert.to_parquet}
             writers[name](log, folder / stem)
         text = CONFIG.replace(".jsonl}", f"{suffix}, format: {name}}}")
         assert text.count(f"format: {name}") == 2

@@ -50,8 +50,11 @@ class Source(Section, frozen=True):
 
     files: str
     """Path of the log, or a glob. Relative to the configuration file."""
-    format: Literal["jsonl", "parquet"] = "jsonl"
-    """`jsonl`: a JSON object a line, in files that grow. `parquet`: files that are complete when they appear."""
+    format: Literal["jsonl", "csv", "parquet"] = "jsonl"
+    """`jsonl`: a JSON object a line. `csv`: records below a header line. `parquet`: files that are complete when they
+    appear. See [formats](formats.md)."""
+    delimiter: Literal[",", ";", "\t", "|"] = ","
+    """What stands between the cells of CSV."""
     settle: Duration = Duration(60)
     """How long after its end a pane may still get rows; a window ends at least this long ago."""
     idle_after: Duration = Duration(300)

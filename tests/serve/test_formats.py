@@ -7,11 +7,11 @@ from tests import convert
 from tests.serve import service
 
 ROWS = 3000
-FORMATS = {"jsonl": "{}.jsonl", "parquet": "{}-[0-9]*.parquet"}
+FORMATS = {"jsonl": "{}.jsonl", "csv": "{}.csv", "parquet": "{}-[0-9]*.parquet"}
 NAMES_THE_MODEL = ("ml_baseline_info",)
 
 
-WRITERS = {"jsonl": convert.to_jsonl, "parquet": convert.to_parquet}
+WRITERS = {"jsonl": convert.to_jsonl, "csv": convert.to_csv, "parquet": convert.to_parquet}
 
 
 def models(found, name):

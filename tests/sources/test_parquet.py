@@ -201,7 +201,7 @@ def read(pattern, position=START, now=NOW, fields=FIELDS):
 
 
 def parsed(found, stream=STREAM):
-    pieces = [split(read_slice(piece, stream.fields), [stream]) for piece, _ in found]
+    pieces = [split(read_slice(piece, stream.fields), [stream], piece.path) for piece, _ in found]
     tables = [piece.batches[0].table for piece in pieces]
     return pa.concat_tables(tables).combine_chunks(), pieces
 
@@ -255,12 +255,13 @@ def test_the_same_rows_as_in_jsonl(tmp_path_factory, rows, group, dictionary):
     found, problems = read(folder / "*.parquet")
     table, pieces = parsed(found)
     lines = b"".join(json.dumps(item).encode() + b"\n" for item in rows)
-    same = parser(FIELDS, 1 << 20, None).parse(lines, 0)
-    same_numbers(table, same.table)
+    same = split(parser(FIELDS, 1 << 20, None).parse(lines, 0), [STREAM], "")
+    same_numbers(table, same.batches[0].table)
     assert not problems
     assert sum(piece.lines for piece in pieces) == same.lines == len(rows)
-    assert violations(pieces) == dict(same.violations)
-    assert [reason for _, reason in refused(pieces)] == [reject.reason for reject in same.rejects]
+    assert violations(pieces) == dict(same.batches[0].violations)
+    starts = np.cumsum([0, *(len(json.dumps(item)) + 1 for item in rows)]).tolist()
+    assert [(starts[place], reason) for place, reason in refused(pieces)] == refused([same])
     offsets = np.concatenate([piece.batches[0].offsets for piece in pieces]).tolist()
     assert sorted(offsets + [place for place, _ in refused(pieces)]) == list(range(len(rows)))
 

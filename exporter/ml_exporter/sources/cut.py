@@ -30,8 +30,7 @@ class Cutter:
     @classmethod
     def of(cls, settings: Source) -> "Cutter":
         """The cutter of a source."""
-        is_csv = str(settings.format) == "csv"
-        return cls(settings.max_line_bytes, str(getattr(settings, "delimiter", ",")).encode() if is_csv else b"")
+        return cls(settings.max_line_bytes, settings.delimiter.encode() if settings.format == "csv" else b"")
 
     @property
     def is_csv(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ml_exporter.config import Source
 from ml_exporter.records import Field
 from ml_exporter.sources import follow, parquet_files
+from ml_exporter.sources.csv_rows import CsvParser
 from ml_exporter.sources.follow import Chunk, Handles, Lag, Position
 from ml_exporter.sources.jsonl import parser
 from ml_exporter.sources.parquet_rows import Slice, read_slice
@@ -91,11 +92,18 @@ def _jsonl(chunk: Chunk, wanted: tuple[Field, ...], settings: Source, scanner: S
     return parser(wanted, settings.max_line_bytes, scanner).parse(chunk.content, chunk.offset)
 
 
+def _csv(chunk: Chunk, wanted: tuple[Field, ...], settings: Source, _scanner: Scanner) -> Sequence[Rows]:
+    return CsvParser(wanted, settings.delimiter, settings.max_line_bytes).parse(
+        chunk.content, chunk.header, chunk.offset
+    )
+
+
 def _parquet(piece: Slice, wanted: tuple[Field, ...], _settings: Source, _scanner: Scanner) -> Sequence[Rows]:
     return read_slice(piece, wanted)
 
 
 FORMATS: Mapping[str, Format] = {
     "jsonl": Format(_Growing, _jsonl),
+    "csv": Format(_Growing, _csv),
     "parquet": Format(_Dropping, _parquet),
 }
