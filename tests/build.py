@@ -50,6 +50,7 @@ KINDS: Mapping[str, Kind] = {
     "fallback": "flag",
     "error": "flag",
     "label": "text",
+    "label_timestamp": "time",
     "feature:temp": "number",
     "feature:wind": "number",
     "feature:carrier": "text",

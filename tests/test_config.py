@@ -76,7 +76,9 @@ models:
     decision_threshold: 0.3
     predictions:
       source: answers
-      columns: {timestamp: meta.ts, id: meta.id, version: v, prediction: a, score: p, latency: t, fallback: f, error: e}
+      columns:
+        {timestamp: meta.ts, id: meta.id, version: v, prediction: a, score: p, latency: t, fallback: f, error: e,
+         label: y, label_timestamp: known}
       where: {meta.event: answer}
     labels:
       source: truth
@@ -182,6 +184,8 @@ def test_fields_follow_the_columns() -> None:
         Field("latency", ("t",), "number"),
         Field("fallback", ("f",), "flag"),
         Field("error", ("e",), "flag"),
+        Field("label", ("y",), "text", may_lack=True),
+        Field("label_timestamp", ("known",), "time", may_lack=True),
         Field("feature:temp", ("input", "features", "f_temp"), "number"),
         Field("feature:wind", ("input", "features", "f_wind"), "number"),
         Field("feature:visib", ("input", "features", "f_visib"), "number"),

@@ -348,6 +348,20 @@ METRICS: tuple[Metric, ...] = (
         _MW,
     ),
     Metric(
+        "ml_label_selection_psi",
+        "gauge",
+        "",
+        "PSI between the scores of labelled and of unlabelled predictions in the matured window.",
+        _MW,
+    ),
+    Metric(
+        "ml_label_selection_psi_critical",
+        "gauge",
+        "",
+        "ml_label_selection_psi that a window of this size exceeds with probability alpha if labels come by chance.",
+        _MW,
+    ),
+    Metric(
         "ml_label_delay_seconds",
         "histogram",
         "seconds",

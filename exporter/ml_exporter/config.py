@@ -91,6 +91,10 @@ class PredictionColumns(Section, frozen=True):
     """True when a default answer was served."""
     error: str | None = None
     """True when the request failed."""
+    label: str | None = None
+    """The actual class or number, where the record holds it. It is joined like one from a label log."""
+    label_timestamp: str | None = None
+    """When the truth became known. Without it, the label counts as known when the prediction was made."""
 
 
 class Predictions(Section, frozen=True):
@@ -116,16 +120,19 @@ class LabelColumns(Section, frozen=True):
 
 
 class Labels(Section, frozen=True):
-    """The label log of a model."""
+    """Labels of a model, from a log of their own, from the prediction records, or from both."""
 
-    source: Name
-    """Name of a source."""
+    source: Name | None = None
+    """Name of the source of the label log; none if the labels are in the prediction records."""
     columns: LabelColumns = LabelColumns()
     """Where the record keeps what."""
     where: dict[str, str] = {}
     """Only rows in which all of these columns have these texts, for example `{event: label}`."""
-    align: Literal["prediction"] = "prediction"
-    """Quality counts fall into the window of the prediction's time, which ends `maturity` ago."""
+    align: Literal["prediction", "arrival"] = "prediction"
+    """Whose time decides into which window quality counts fall. `prediction`: unbiased, but the windows end `maturity`
+    ago. `arrival`: that of the label; windows end now, but only those have quality that are at least five times as long
+    as 95 % of the labels need.
+    """
     maturity: Duration | None = None
     """How long after a prediction its label is taken as overdue.
 
@@ -203,7 +210,7 @@ class Model(Section, frozen=True):
     decision_threshold: Annotated[float, msgspec.Meta(gt=0, lt=1)] = DECISION_THRESHOLD
     """Binary: scores from here on mean the positive class."""
     labels: Labels | None = None
-    """The label log, if there is one."""
+    """Its labels, if there are any."""
     features: Features = Features()
     """The features to watch."""
     latency: Latency = Latency()
@@ -292,10 +299,11 @@ def _contradictions(config: Config, where: str) -> Iterator[Problem]:
 
 def _log_contradictions(model: Model, path: str, config: Config) -> Iterator[Problem]:
     logs: dict[str, Predictions | Labels] = {"predictions": model.predictions}
-    if model.labels:
+    if model.labels and model.labels.source is not None:
         logs["labels"] = model.labels
+    yield from _own_label_contradictions(model, path)
     for key, wanted in logs.items():
-        found = config.sources.get(wanted.source)
+        found = config.sources.get(wanted.source or "")
         if found is None:
             known = ", ".join(config.sources) or "none"
             got = shown(wanted.source)
@@ -303,6 +311,20 @@ def _log_contradictions(model: Model, path: str, config: Config) -> Iterator[Pro
         elif found.model and found.model.column in wanted.where:
             expected, action = "columns other than that of the source's `model`", "Remove it: the model is asked for"
             yield Problem(f"{path}.{key}.where", expected, shown(found.model.column), action)
+
+
+def _own_label_contradictions(model: Model, path: str) -> Iterator[Problem]:
+    """Labels in the prediction records, and labels that are nowhere."""
+    columns = model.predictions.columns
+    if model.labels and model.labels.source is None and columns.label is None:
+        action = "Name the source of the labels, or their column in the prediction records"
+        yield Problem(f"{path}.labels", "`source`, or `predictions.columns.label`", "neither", action)
+    if columns.label is not None and model.labels is None:
+        action = "Add `labels: {}`, and `maturity` if the baseline has no labels"
+        yield Problem(f"{path}.labels", "a section that says how `predictions.columns.label` counts", "none", action)
+    if columns.label is None and columns.label_timestamp is not None:
+        where = f"{path}.predictions.columns.label_timestamp"
+        yield Problem(where, "`label` beside it", "none", "Say where the record keeps the label, or remove it")
 
 
 def _stream_contradictions(config: Config, source: str, where: str) -> Iterator[Problem]:
@@ -418,6 +440,10 @@ def prediction_fields(model: Model) -> tuple[Field, ...]:
         ("error", columns.error, "flag"),
     )
     found += [Field(name, _path(path), kind) for name, path, kind in optional if path is not None]
+    if columns.label is not None:
+        found.append(Field("label", _path(columns.label), answer_kind(model), may_lack=True))
+    if columns.label_timestamp is not None:
+        found.append(Field("label_timestamp", _path(columns.label_timestamp), "time", may_lack=True))
     scores = columns.scores
     found += [Field(SCORE_PREFIX + name, _path(scores[name]), "number") for name in model.classes if name in scores]
     outer = _path(model.features.object) if model.features.object else ()
@@ -469,7 +495,7 @@ def streams_of(config: Config, source: str) -> tuple[Stream, ...]:
 
 
 def _where(name: str, wanted: Predictions | Labels, config: Config) -> tuple[tuple[tuple[str, ...], str], ...]:
-    source = config.sources[wanted.source]
+    source = config.sources[wanted.source or ""]
     named = {source.model.column: name} if source.model else {}
     return tuple((_path(column), value) for column, value in (named | wanted.where).items())
 

@@ -56,6 +56,9 @@ def make(config: Config, name: str, logs: ReferenceLogs, directory: Path) -> Mad
         )
     known, labels = FinishedLogs((), Counter(), 0), None
     if model.labels and logs.labels:
+        if model.labels.source is None:
+            action = "Name it, or leave the label logs out: the labels are in the prediction records"
+            raise BaselineError([Problem(f"models.{name}.labels.source", "the name of a source", "none", action)])
         wanted = label_stream(name, model.labels, config)
         known = read_all(config.sources[model.labels.source], logs.labels, wanted, directory)
         labels = _together(known.batches, schema(wanted.fields))
@@ -74,21 +77,31 @@ def _count(layout: Layout, config: Config, model: Model, tables: tuple[pa.Table,
     grid = Grid(micros(config.time.pane), micros(config.time.hour))
     timing = Timing.of(model, config.time, config.sources[model.predictions.source], 0.0)
     timing = replace(timing, grid=grid, retention_us=_EVER_US * 2 - 1, expire_us=_EVER_US)
-    counting = Counting(layout, timing, labels is not None)
+    own = "label" in predictions.column_names and predictions.column("label").null_count < predictions.num_rows
+    counting = Counting(layout, timing, own or labels is not None)
     counting.panes.newest_us = _EVER_US
     counting.predictions(Batch(predictions, predictions.num_rows), _EVER_US)
-    maturity = None
     if labels is not None:
         counting.labels(Batch(labels, labels.num_rows), _EVER_US)
-        maturity = _delay_seconds(predictions, labels)
+    maturity = _delay_seconds(predictions, labels) if own or labels is not None else None
     times = predictions.column("timestamp").to_numpy()
     return Reference(counting.panes, int(times.min()), int(times.max()), maturity)
 
 
-def _delay_seconds(predictions: pa.Table, labels: pa.Table) -> float | None:
+def _delay_seconds(predictions: pa.Table, labels: pa.Table | None) -> float | None:
     """The 99th percentile of the time from prediction to label, rounded up to a second; None without a match."""
-    place = pc.index_in(labels.column("id"), value_set=predictions.column("id").combine_chunks())
-    matched = pc.is_valid(place)
-    made = predictions.column("timestamp").take(place.filter(matched).combine_chunks()).to_numpy()
-    known = labels.column("timestamp").filter(matched).to_numpy()
-    return float(np.ceil(np.quantile((known - made) / 1e6, 0.99))) if len(known) else None
+    delays = [np.zeros(0)]
+    if "label" in predictions.column_names:
+        stamped = predictions.filter(pc.is_valid(predictions.column("label")))
+        made = stamped.column("timestamp")
+        known = (
+            pc.coalesce(stamped.column("label_timestamp"), made) if "label_timestamp" in stamped.column_names else made
+        )
+        delays.append((known.to_numpy() - made.to_numpy()) / 1e6)
+    if labels is not None:
+        place = pc.index_in(labels.column("id"), value_set=predictions.column("id").combine_chunks())
+        matched = pc.is_valid(place)
+        made = predictions.column("timestamp").take(place.filter(matched).combine_chunks()).to_numpy()
+        delays.append((labels.column("timestamp").filter(matched).to_numpy() - made) / 1e6)
+    found = np.concatenate(delays)
+    return float(np.ceil(np.quantile(found, 0.99))) if len(found) else None

@@ -26,11 +26,14 @@ from ml_exporter.statistics.dispersion import alpha_from_budget, state
 from ml_exporter.units import DELAY_UNIT, LATENCY_UNIT
 from ml_exporter.vectorise import Vectoriser, make_vectoriser
 from ml_exporter.vitals import ALWAYS, VITALS
+from ml_exporter.vitals.labels import delay_quantile
 from ml_exporter.vitals.multiclass import answers
 from ml_exporter.vitals.windows import REFERENCE, Window, Windows, alpha_of
 
 MAX_VERSIONS = 20
 MAX_PENDING = 20_000_000
+DELAYS = 5
+"""How many times the 95th percentile of the label delay a window with quality by arrival is long."""
 OTHER = "__other__"
 NO_VERSION = ""
 NULL_RATIO = "feature_null_ratio"
@@ -132,6 +135,7 @@ class Counting:
         self._count_versions(table, times)
         if self.has_labels:
             self._wait(table, times, scored)
+            self._take_own_labels(table, times, now_us)
 
     def _count_versions(self, table: pa.Table, times: Vector) -> None:
         if "version" not in table.column_names:
@@ -161,18 +165,32 @@ class Counting:
         times = np.asarray(batch.table.column("timestamp").to_numpy(), np.int64)
         future = times > now_us + self.timing.future_us
         table = batch.table.filter(pa.array(~future)) if future.any() else batch.table
+        self._take_labels(table, times[~future], now_us)
+        return {"future": batch.offsets[future]} if future.any() else {}
+
+    def _take_own_labels(self, table: pa.Table, times: Vector, now_us: int) -> None:
+        """Takes in the labels that are in the prediction records. One from the future is invalid."""
+        if "label" not in table.column_names:
+            return
+        there = np.asarray(pc.is_valid(table.column("label")).to_numpy(), np.bool_)
+        if "label_timestamp" in table.column_names:
+            times = np.asarray(pc.coalesce(table.column("label_timestamp"), pa.array(times)).to_numpy(), np.int64)
+        kept = there & (times <= now_us + self.timing.future_us)
+        self.statuses["invalid"] += int((there & ~kept).sum())
+        if kept.any():
+            self._take_labels(table.filter(pa.array(kept)), times[kept], now_us)
+
+    def _take_labels(self, table: pa.Table, times: Vector, now_us: int) -> None:
+        """Joins labels; columns `id` and `label`."""
         actual = self.vectoriser.actual(table.column("label"))
         valid = known(actual)
         self.statuses["invalid"] += int((~valid).sum())
         fresh = np.zeros(int(valid.sum()), label_dtype(self.layout.is_class))
-        fresh["hash"] = hash_ids(table.column("id"))[valid]
-        fresh["time_us"] = times[~future][valid]
-        fresh["actual"] = actual[valid]
-        fresh["seen_us"] = now_us
+        fresh["hash"], fresh["time_us"] = hash_ids(table.column("id"))[valid], times[valid]
+        fresh["actual"], fresh["seen_us"] = actual[valid], now_us
         if len(fresh):
             self.last_label_us = max(self.last_label_us, int(fresh["time_us"].max()))
             self._joined(self.join.labels(fresh))
-        return {"future": batch.offsets[future]} if future.any() else {}
 
     def _joined(self, joined: Joined) -> None:
         self.statuses.update(joined.statuses)
@@ -226,7 +244,22 @@ def windows_at(counting: Counting, name: str, model: Model, time: Time, now_us: 
     current = tuple(_windows(counting, model.windows.head, time, end))
     matured = tuple(_windows(counting, quality, time, end - timing.maturity_us)) if counting.has_labels else ()
     limit = float(model.latency.limit)
-    return Windows(name, current, matured, model.windows.features, alpha(model, time), limit)
+    arrived = None
+    if counting.layout.align == "arrival" and counting.has_labels:
+        arrived = tuple(_windows(counting, _long_enough(counting.layout, matured), time, end))
+    return Windows(name, current, matured, model.windows.features, alpha(model, time), limit, arrived)
+
+
+def _long_enough(layout: Layout, matured: tuple[Window, ...]) -> Iterator[str]:
+    """The windows in which quality by arrival means something: at least five times as long as 95 % of labels need.
+
+    In a shorter one the labels are mostly those of the quick answers. Of the longest window that has matured it is
+    known how long they need.
+    """
+    longest = max(matured, key=lambda window: window.seconds, default=None)
+    delay = delay_quantile(layout, longest.vector, 0.95) if longest else None
+    if delay is not None:
+        yield from (window.name for window in matured if window.seconds >= DELAYS * delay)
 
 
 def _windows(counting: Counting, names: Iterable[str], time: Time, end_us: int) -> Iterator[Window]:

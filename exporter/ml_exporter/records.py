@@ -85,13 +85,15 @@ others + those that still wait.
 class Field:
     """One column of the canonical record and where the log keeps it.
 
-    `name` is canonical (`timestamp`, `score`, `feature:temp`); `path` are the JSON keys from the outside in.
+    `name` is canonical (`timestamp`, `score`, `feature:temp`); `path` are the JSON keys from the outside in. With
+    `may_lack` a row without the key is as it should be.
     """
 
     name: str
     path: tuple[str, ...]
     kind: Kind
     required: bool = False
+    may_lack: bool = False
 
 
 @dataclass(frozen=True)

@@ -345,6 +345,13 @@ def _quality(artefact: Artefact, settings: Settings, window: str, rows: pd.DataF
     joinable = rows["known"] & rows["id"].notna()
     yield exact("ml_label_coverage_ratio", len(labelled) / joinable.sum(), window=window)
     yield exact("ml_labelled_rows", len(labelled), window=window)
+    some, others = (score_counts(document, part) for part in (labelled, rows[rows["label"].isna()]))
+    found_psi = psi(some, others, False)
+    if found_psi:
+        yield close("ml_label_selection_psi", found_psi[0], window=window)
+        alpha = _alpha(document, settings, window)
+        limit = psi_critical(None, found_psi[1], (some.sum(), others.sum()), alpha)
+        yield close("ml_label_selection_psi_critical", limit, window=window)
 
     def noise(name: str) -> tuple[float, float]:
         found = artefact.phi(window, settings.seconds(window), name)

@@ -5,11 +5,12 @@ which rows it refuses and why, and which violations its kept rows have. So this 
 `no_model`, `missing_column`, `wrong_type` and `bad_timestamp`, whatever the format of the file:
 
 - A stream wants the rows in which every path of its `where` has that text. A row that no stream wants is `no_model`.
-- A required column (a time always is) that is absent or null refuses the row with `missing_column`; a required column
-  or an id of a wrong type with `wrong_type`. The first of them in the order of the fields counts, columns of one object
-  together. After these a time that is unreadable refuses with `bad_timestamp`.
+- A required column that is absent or null refuses the row with `missing_column`; a required column or an id of a wrong
+  type with `wrong_type`. The first of them in the order of the fields counts, columns of one object together. After
+  these a required time that is unreadable refuses with `bad_timestamp`; any other is null, and `wrong_type`.
 - A row may be refused by one stream and kept by another.
-- Violations are counted for the fields of the stream and its kept rows: `missing_column` where the key is absent,
+- Violations are counted for the fields of the stream and its kept rows: `missing_column` where a key that
+  should be there is absent,
   `wrong_type`, and `unknown_column` for each key that is no configured feature in an object that holds features.
 """
 
@@ -159,16 +160,16 @@ def _faults(rows: Rows, stream: Stream, numbers: list[int | None]) -> Iterator[t
     for index in _by_object(stream.fields):
         item, number = stream.fields[index], numbers[index]
         if number is None:
-            if item.required or item.kind == "time":
+            if item.required:
                 yield "missing_column", ~none
             continue
         wrong = rows.wrong.get(number, none)
-        if item.required or item.kind == "time":
+        if item.required:
             array = rows.arrays[number]
             if array.null_count:
                 yield "missing_column", array.is_null().to_numpy(zero_copy_only=False) & ~wrong
         if number in rows.wrong:
-            if item.kind == "time":
+            if item.kind == "time" and item.required:
                 unreadable.append(wrong)
             elif item.required or item.kind == "id":
                 yield "wrong_type", wrong
@@ -187,7 +188,8 @@ def _violations(rows: Rows, stream: Stream, numbers: list[int | None], kept: Fla
     known = features(stream.fields)
     for shape, count in zip(rows.shapes, by_shape, strict=False):
         if count:
-            counts["missing_column"] += count * sum(item.path not in shape for item in stream.fields)
+            absent = sum(item.path not in shape and not item.may_lack for item in stream.fields)
+            counts["missing_column"] += count * absent
             inside = ((path[:-1], path[-1]) for path in shape)
             unknown = sum(parent in known and key not in known[parent] for parent, key in inside)
             counts["unknown_column"] += count * unknown

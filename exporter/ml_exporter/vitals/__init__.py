@@ -31,5 +31,6 @@ VITALS: tuple[Vital, ...] = (
     latency.over_limit,
     quality.quality,
     labels.coverage,
+    labels.selection,
 )
 """Vitals that are withheld when the windows are stale."""

@@ -38,7 +38,7 @@ def interval(found: Measures, name: str, noise: Phi) -> Interval | None:
 
 def quality(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
     """Every measure with its interval by matured window, and its value in the reference."""
-    for window in windows.matured:
+    for window in windows.quality:
         found = labelled(baseline.layout, window.vector)
         key = (windows.model, window.name)
         yield Sample("ml_labelled_rows", key, float(found.rows))

@@ -36,6 +36,13 @@ class Windows:
     features: tuple[str, ...]
     alpha: float
     latency_limit_seconds: float
+    arrived: tuple[Window, ...] | None = None
+    """Where quality counts fall into the time of the label: the current windows that are long enough for it."""
+
+    @property
+    def quality(self) -> tuple[Window, ...]:
+        """The windows that quality is computed over."""
+        return self.matured if self.arrived is None else self.arrived
 
     def for_features(self) -> tuple[Window, ...]:
         """The current windows that feature gauges are computed over."""
