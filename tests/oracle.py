@@ -182,12 +182,10 @@ def number_labels(layout: Layout, rows: Iterable[tuple[float, None, float]], cel
         quality["bins"][bisect_right(task.error_edges, error)] += 1
         quality["error"][0] += fixed(error, 24)
         quality["absolute"][0] += fixed(abs(error), 24)
-        quality["square"][0] += fixed(error * error, 20)
-        fourth = fixed(error * error * (error * error), 20)
-        quality["fourth_high"][0] += fourth >> 24
-        quality["fourth_low"][0] += fourth & (1 << 24) - 1
-        quality["label"][0] += fixed(label, 24)
-        quality["label2"][0] += fixed(label * label, 20)
+        powers = {"square": error * error, "fourth": error * error * (error * error)}
+        for name, value in {**powers, "label": label, "label_square": label * label}.items():
+            quality[f"{name}_high"][0] += fixed(value, 40) >> 32
+            quality[f"{name}_low"][0] += fixed(value, 40) & (1 << 32) - 1
 
 
 def binary_labels(layout: Layout, rows: Iterable[tuple[int, float | None, int]], cells: Cells) -> None:

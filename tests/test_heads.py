@@ -159,7 +159,7 @@ def test_labels_add_up_and_are_taken_back(layout: Layout, data: st.DataObject) -
     assert (whole - labelled(layout, found[:cut])).tolist() == labelled(layout, found[cut:]).tolist()
 
 
-SIGNED = {"z", "error", "label", "delay_sum"}
+SIGNED = {"z", "error", "label_high", "delay_sum"}
 """Sums of values that may be negative."""
 
 

@@ -9,12 +9,11 @@ from typing import Any
 
 from ml_exporter.units import (
     ERROR_UNIT,
-    FOURTH_SPLIT,
-    FOURTH_UNIT,
     LABEL_STATES,
     LOSS2_UNIT,
     LOSS_UNIT,
-    SQUARE_UNIT,
+    WIDE_SPLIT,
+    WIDE_UNIT,
     Z2_UNIT,
     Z_LIMIT,
     Z_UNIT,
@@ -132,10 +131,10 @@ class Regression:
         """The slices of this task."""
         counts = (("predicted", 1), ("null", 1), ("invalid", 1), ("clipped", 1))
         predictions = (*counts, ("bins", len(self.edges) + 1), ("z", 1), ("z2", 1))
-        errors = (("error", 1), ("absolute", 1), ("square", 1), ("fourth_high", 1), ("fourth_low", 1))
-        labels = (("label_clipped", 1), ("label", 1), ("label2", 1))
+        errors = (("error", 1), ("absolute", 1), *_wide("square"), *_wide("fourth"))
+        labels = (("label_clipped", 1), *_wide("label"), *_wide("label_square"))
         quality = (("rows", 1), ("clipped", 1), ("bins", len(self.error_edges) + 1), *errors, *labels)
-        units = [Z_LIMIT, ERROR_UNIT, SQUARE_UNIT, FOURTH_UNIT, FOURTH_SPLIT]
+        units = [Z_LIMIT, ERROR_UNIT, WIDE_UNIT, WIDE_SPLIT]
         scales = [self.error_scale, self.label_centre, self.label_scale]
         return [
             ("predictions", predictions, [self.edges, self.centre, self.scale, Z_LIMIT, Z_UNIT, Z2_UNIT]),
@@ -179,6 +178,10 @@ def read_task(document: Mapping[str, Any]) -> Task:
     own, errors, label = document["prediction"], document["error"], document["label"]
     units = (tuple(own["edges"]), own["centre"], own["scale"], tuple(errors["edges"]), errors["scale"])
     return Regression(*units, label["centre"], label["scale"])
+
+
+def _wide(name: str) -> Fields:
+    return ((f"{name}_high", 1), (f"{name}_low", 1))
 
 
 def _arrives(arrival: bool) -> list[str]:

@@ -13,11 +13,12 @@ PROBABILITY_FLOOR = 1e-15
 
 ERROR_UNIT = 1 << 24
 """Of errors and their absolute values, in units of the error scale: below 2**30 a row."""
-SQUARE_UNIT = 1 << 20
-"""Of squared errors and squared labels: at most 2**32 a row, so no overflow below 2**31 rows."""
-FOURTH_UNIT = 1 << 20
-FOURTH_SPLIT = 1 << 24
-"""Fourth powers of errors need up to 2**44 a row, so they have two cells: whole multiples of this, and the rest."""
+WIDE_UNIT = 1 << 40
+WIDE_SPLIT = 1 << 32
+"""Labels, squares and fourth powers of errors need up to 2**64 a row, and many digits where errors are far smaller than
+in the reference. They have two cells: whole multiples of this, up to 2**32 a row, and the rest. So no overflow below
+2**31 rows.
+"""
 
 LABEL_STATES = ("none", "negative", "positive")
 """States of a prediction: without a label, then the two kinds of label. With many classes those are wrong and right."""

@@ -14,7 +14,7 @@ from ml_exporter.heads.scored import Scored, Values
 from ml_exporter.layout import Floats, Layout, NumericBins, Vector
 from ml_exporter.statistics.binner import Binner, make_binner
 from ml_exporter.tasks import Regression
-from ml_exporter.units import ERROR_UNIT, FOURTH_SPLIT, FOURTH_UNIT, SQUARE_UNIT, Z_LIMIT
+from ml_exporter.units import ERROR_UNIT, WIDE_SPLIT, WIDE_UNIT, Z_LIMIT
 
 
 @dataclass(frozen=True)
@@ -58,20 +58,25 @@ class RegressionHead:
         counts = groups.counts(self.errors.codes(error, error), self.errors.width)
         cells["bins"][:] = counts[:, : cells["bins"].shape[1]]
         _powers(error, groups, cells)
-        cells["label"][:, 0] = groups.exact(np.rint(label * ERROR_UNIT))
-        cells["label2"][:, 0] = groups.exact(np.rint(label * label * SQUARE_UNIT))
+        _wide("label", label, groups, cells)
+        _wide("label_square", label * label, groups, cells)
 
 
 def _powers(error: Floats, groups: Groups, cells: Mapping[str, Vector]) -> None:
-    """Sums of the error, its absolute value, its square, and its fourth power in two cells."""
+    """Sums of the error, its absolute value, its square, and its fourth power."""
     squares = error * error
-    fourths = np.rint(squares * squares * FOURTH_UNIT)
-    high = np.floor(fourths / FOURTH_SPLIT)
     cells["error"][:, 0] = groups.exact(np.rint(error * ERROR_UNIT))
     cells["absolute"][:, 0] = groups.exact(np.rint(np.abs(error) * ERROR_UNIT))
-    cells["square"][:, 0] = groups.exact(np.rint(squares * SQUARE_UNIT))
-    cells["fourth_high"][:, 0] = groups.exact(high)
-    cells["fourth_low"][:, 0] = groups.exact(fourths - high * FOURTH_SPLIT)
+    _wide("square", squares, groups, cells)
+    _wide("fourth", squares * squares, groups, cells)
+
+
+def _wide(name: str, values: Floats, groups: Groups, cells: Mapping[str, Vector]) -> None:
+    """Sums values into two cells. A float holds its multiple of the split and the rest exactly."""
+    whole = np.rint(values * WIDE_UNIT)
+    high = np.floor(whole / WIDE_SPLIT)
+    cells[f"{name}_high"][:, 0] = groups.exact(high)
+    cells[f"{name}_low"][:, 0] = groups.exact(whole - high * WIDE_SPLIT)
 
 
 def make_regression(layout: Layout, task: Regression) -> RegressionHead:

@@ -2,7 +2,7 @@
 
 from ml_exporter.layout import Layout, Vector
 from ml_exporter.tasks import Regression
-from ml_exporter.units import ERROR_UNIT, FOURTH_SPLIT, FOURTH_UNIT, SQUARE_UNIT
+from ml_exporter.units import ERROR_UNIT, WIDE_SPLIT, WIDE_UNIT
 from ml_exporter.vitals.measures import Measure, Measures, defined, difference, loss, root, scaled
 
 
@@ -11,8 +11,7 @@ def measures(layout: Layout, vector: Vector, task: Regression) -> Measures:
     cells = {name: int(value[0]) for name, value in layout.cells(vector, "quality").items() if len(value) == 1}
     rows, unit = cells["rows"], task.error_scale
     error, absolute = cells["error"] / ERROR_UNIT, cells["absolute"] / ERROR_UNIT
-    square = cells["square"] / SQUARE_UNIT
-    fourth = (cells["fourth_high"] * FOURTH_SPLIT + cells["fourth_low"]) / FOURTH_UNIT
+    square, fourth = _wide(cells, "square"), _wide(cells, "fourth")
     found = {
         "mean_absolute_error": scaled(loss((absolute, square), rows), unit),
         "root_mean_squared_error": scaled(root(loss((square, fourth), rows)), unit),
@@ -22,15 +21,18 @@ def measures(layout: Layout, vector: Vector, task: Regression) -> Measures:
     return defined(rows, found.items())
 
 
-def _r2(cells: dict[str, int], task: Regression) -> Measure | None:
-    """One minus the squared errors over the squared distances of the labels from their mean; None without any.
+def _wide(cells: dict[str, int], name: str) -> float:
+    return (cells[f"{name}_high"] * WIDE_SPLIT + cells[f"{name}_low"]) / WIDE_UNIT
 
-    In whole numbers up to the division: the labels' sums cancel where their spread is small against the reference's.
-    """
-    rows, total, squares = cells["rows"], cells["label"], cells["label2"]
-    if not rows:
+
+def _r2(cells: dict[str, int], task: Regression) -> Measure | None:
+    """One minus the squared errors over the squared distances of the labels from their mean; None without any."""
+    rows = cells["rows"]
+    if rows < 2:
         return None
-    spread = (squares / SQUARE_UNIT - total / ERROR_UNIT * (total / ERROR_UNIT) / rows) * task.label_scale**2
-    if spread <= 0:
+    mean = _wide(cells, "label") / rows
+    variance = _wide(cells, "label_square") / rows - mean * mean
+    if variance * WIDE_UNIT <= 4.0 * (1.0 + abs(mean)):  # nothing but rounding
         return None
-    return Measure(1.0 - cells["square"] / SQUARE_UNIT * task.error_scale**2 / spread, None, None)
+    error = _wide(cells, "square") / rows * (task.error_scale / task.label_scale) ** 2
+    return Measure(1.0 - error / variance, None, None)
