@@ -10,9 +10,9 @@ import pytest
 from tests import build
 
 from ml_exporter.baseline import SCORE, Baseline, Noise, Phi, PsiNoise, aligned, dump, load, misfits
-from ml_exporter.config import Latency, Model, Time
+from ml_exporter.config import Latency, Model, PredictionColumns, Predictions, Time
 from ml_exporter.errors import BaselineError
-from ml_exporter.layout import CategoryBins, NumericBins
+from ml_exporter.layout import CategoryBins, Layout, NumericBins
 
 NOISE = Noise(
     {"temp": PsiNoise(30, 12.5, 0.1 + 0.2, 1.25), SCORE: PsiNoise(3, 1e-9, 0.0, 1.0)}, {"accuracy": Phi(30, 1.5)}
@@ -49,6 +49,35 @@ def test_an_artefact_knows_no_alignment() -> None:
     assert arrived.sum(axis=1).tolist() == [quality["scored"][0] - quality["positive"][0], quality["positive"][0]]
     again = aligned(arriving, "prediction")
     assert (again.layout, again.vector.tolist()) == (found.layout, cells.tolist())
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [build.multiclass(), build.multiclass(count=25, scores=False), build.regression()],
+    ids=lambda it: it.task.name,
+)
+def test_every_task_comes_back(layout: Layout) -> None:
+    baseline = build.baseline(layout, np.arange(layout.size, dtype=np.int64) * 2**30, noise={"1d": NOISE})
+    text = dump(baseline)
+    again = load(text, "flights.json")
+    assert dump(again) == text
+    assert (again.layout, again.vector.tolist()) == (layout, baseline.vector.tolist())
+    document = json.loads(text)
+    assert document["task"] == layout.task.name
+    with pytest.raises(BaselineError, match="expected a complete baseline, got ValueError: unknown task 'ranking'"):
+        load(json.dumps(document | {"task": "ranking"}), "flights.json")
+    with pytest.raises(BaselineError, match="expected the fingerprint of the content"):
+        load(json.dumps(document | {"latency_bounds": [0.1, 0.5, 2.0]}), "flights.json")
+
+
+def test_a_binary_artefact_is_as_the_first_release_wrote_it() -> None:
+    """Its keys, their order and its fingerprint."""
+    document = json.loads(dump(learned()))
+    assert list(document) == [
+        "format", "fingerprint", "summary", "warnings", "model", "classes", "decision_threshold", "reference", "time",
+        "features", "score_edges", "score_psi_groups", "latency_bounds", "delay_bounds", "head", "noise",
+    ]  # fmt: skip
+    assert document["fingerprint"] == "8000edf76f02"
 
 
 def test_hostile_names_and_extreme_numbers_come_back() -> None:
@@ -181,6 +210,20 @@ def features(
     """The features of a model whose configuration spells them so."""
     text = build.CONFIG.replace("{temp: {range: [-30, 50]}, wind: {range: [0, null]}}", f"{{{numeric}}}")
     return build.parse(text.replace("{carrier: }", f"{{{categorical}}}")).models["flights"].features
+
+
+def test_another_task_is_a_misfit() -> None:
+    model = {"task": "multiclass", "classes": ("no", "yes"), "predictions": Predictions("x", PredictionColumns())}
+    assert found(**model) == [
+        f"models.flights.task: expected 'binary' as in the baseline, got 'multiclass'. {AGAIN}",
+    ]
+    columns = PredictionColumns(scores={"a": "pa", "b": "pb", "c": "pc"})
+    several = {"task": "multiclass", "classes": ("a", "b", "c"), "predictions": Predictions("x", columns)}
+    assert found(baseline=build.baseline(build.multiclass(), build.multiclass().zeros()), **several) == []
+    without = build.multiclass(scores=False)
+    assert found(baseline=build.baseline(without, without.zeros()), **several) == [
+        f"models.flights.predictions.columns.scores: expected [] as in the baseline, got ['a', 'b', 'c']. {AGAIN}",
+    ]
 
 
 MISFITS: dict[str, tuple[dict[str, Any], str]] = {
