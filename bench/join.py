@@ -1,8 +1,8 @@
 """The join with millions of waiting predictions. Prints `name value unit` lines.
 
 Predictions are taken in and committed as `serve` does it, in batches of 10,000, with runs on disk and merges in their
-thread. Then labels are looked up (not joined): sorted as the join does it, over the runs as they are and over one run of
-the same rows. Beside it, on fewer rows, what a dictionary of tuples and rows in SQLite manage in the same process.
+thread. Then labels are looked up (not joined): sorted as the join does it, over the runs as they are and over one run
+of the same rows. Beside it, on fewer rows, what a dictionary of tuples and rows in SQLite manage in the same process.
 """
 
 import argparse
@@ -110,9 +110,7 @@ def join_lines(rows: int, folder: Path) -> Iterator[str]:
         shelf.find(part[order])
 
     yield f"join_lookups_unsorted_per_second {lookups_per_second(sorting, hashes):.0f} rows/s"
-    unknown = np.concatenate(
-        [np.sort(part) for part in hashes_of(np.arange(ROUNDS * LOOKUPS) + rows).reshape(ROUNDS, -1)]
-    )
+    unknown = np.sort(hashes_of(np.arange(ROUNDS * LOOKUPS) + rows).reshape(ROUNDS, -1)).ravel()
     yield f"join_lookups_unknown_per_second {lookups_per_second(shelf.find, unknown):.0f} rows/s"
     begin = time.process_time()
     whole = one_run(folder, shelf.runs)

@@ -1,5 +1,6 @@
 """Labels of one model from batches to panes: corrections, labels in the prediction record, and quality by arrival."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_corrections_leave_what_the_last_label_alone_would(
     if not early:
         corrected.predictions(made, now)
     edges = sorted({0, *cuts, len(read)})
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         if read[start:stop]:
             corrected.labels(build.batch(read[start:stop]), now)
     if early:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from ml_exporter.exposition import count_series
 from ml_exporter.ingest import Fleet
+from ml_exporter.layout import Layout, Vector
 from ml_exporter.loading import Loaded
 from ml_exporter.panes import HOUR
 from ml_exporter.pipeline import Counting, evaluate
+from ml_exporter.units import LABEL_STATES
 
 _NOW_US = 1 << 50
 
@@ -33,9 +33,11 @@ def series(loaded: Loaded) -> Mapping[str, int]:
     return found
 
 
-def _fill(counting: Counting, vector: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+def _fill(counting: Counting, vector: Vector) -> None:
     """Puts the reference into every hour and pane that a window can read, as if a version had just served it."""
     grid, now_us = counting.timing.grid, _NOW_US
+    if counting.has_labels and counting.layout.is_class:
+        vector = _partly_unlabelled(counting.layout, vector)
     counting.panes.advance(now_us)
     counting.last_arrival_us = now_us
     counting.last_label_us = now_us
@@ -45,3 +47,11 @@ def _fill(counting: Counting, vector: np.ndarray[tuple[int], np.dtype[np.int64]]
         counting.panes.add(HOUR, start, vector)
     for start in range(grid.fine_from(now_us), now_us, grid.pane_us):
         counting.panes.add("fine", start, vector)
+
+
+def _partly_unlabelled(layout: Layout, vector: Vector) -> Vector:
+    """A window in which as many predictions again have no label: a reference may have labels for all of its rows."""
+    found = vector.copy()
+    histogram = layout.cells(found, "scores")["histogram"].reshape(len(layout.classes), len(LABEL_STATES), -1)
+    histogram[:, 0] += histogram.sum(axis=1)
+    return found

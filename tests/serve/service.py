@@ -126,12 +126,11 @@ def prepare(folder: Path, text: str, *names: str, **changes: Any) -> Path:
 
 
 def write_full_windows(folder: Path, start: float) -> float:
-    """Writes so many predictions, nearly all labelled, that every window can have every gauge; returns the last time."""
+    """Writes so many predictions, nearly all labelled, that windows can have every gauge; returns the last time."""
     times = [start + number / 400 for number in range(6000)]
     append(folder / "risk.jsonl", lines(map(prediction, range(6000), times)))
-    append(
-        folder / "risk-labels.jsonl", lines(label(number, at + 0.5) for number, at in enumerate(times) if number % 20)
-    )
+    known = (label(number, at + 0.5) for number, at in enumerate(times) if number % 20)
+    append(folder / "risk-labels.jsonl", lines(known))
     return times[-1]
 
 

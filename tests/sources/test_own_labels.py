@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from tests import build
 
@@ -48,12 +49,8 @@ def test_every_record_is_kept(form: str, repeat: int, tmp_path: Path) -> None:
     log.write_text(content(form, repeat))
     config = parse(CONFIG.replace("FORMAT", form))
     found = read_all(config.sources["log"], [str(log)], prediction_stream("m", config), tmp_path)
-    table = {name: [] for name in ("id", "label", "label_timestamp")}
-    violations: Counter[str] = Counter()
-    for batch in found.batches:
-        violations.update(batch.violations)
-        for name, values in table.items():
-            values += batch.table.column(name).to_pylist()
+    violations = sum((Counter(batch.violations) for batch in found.batches), Counter[str]())
+    table = pa.concat_tables(batch.table for batch in found.batches).to_pydict()
     assert table["id"] == [str(number) for number in range(1, 6) for _ in range(repeat)]
     assert table["label"] == [value for value in (None, None, "yes", "no", "no") for _ in range(repeat)]
     stamp = (AT + 5) * build.SECOND
