@@ -392,3 +392,9 @@ def test_cells_are_what_the_csv_module_reads(row):
     assert split_cells(text.getvalue(), ",") == row
     plain = [cell.replace('"', "").replace(",", "").replace("\n", "").replace("\r", "") for cell in row]
     assert split_cells(",".join(plain), ",") == plain
+
+
+@pytest.mark.parametrize("content", [b"", b"\n"])
+def test_a_chunk_behind_a_header_that_nothing_follows(content):
+    parsed = split(CsvParser(FIELDS, ",", LIMIT).parse(content, HEADER, len(HEADER) + 1), [STREAM])
+    assert (parsed.lines, parsed.batches[0].table.num_rows) == (0, 0)

@@ -46,10 +46,12 @@ class Records:
 
     def clean(self, width: int) -> Flags:
         """The records of `width` cells, (n,), about whose bytes there is no doubt."""
+        if not len(self.starts):
+            return np.zeros(0, bool)
         bounds = np.unique(np.searchsorted(self.starts, np.arange(0, len(self.content), _BLOCK)))
         pairs = zip(bounds.tolist(), [*bounds[1:].tolist(), len(self.starts)], strict=True)
         parts = [self._part(first, end)._clean(width) for first, end in pairs if first < end]
-        return np.concatenate(parts) if parts else np.zeros(0, bool)
+        return np.concatenate(parts)
 
     def _part(self, first: int, end: int) -> "Records":
         """Some of the records, with their bytes."""
