@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_exporter.records import Field, Kind
+from ml_exporter.sources.alike import by_key, by_number_of_keys
 from ml_exporter.sources.lines import Bytes, Flags, Ints, Lines
 from ml_exporter.sources.scanner import Scanner
 from ml_exporter.sources.skeleton import Match, Skeleton, learn, match
@@ -98,29 +99,26 @@ class Column:
 
 
 def take_columns(lines: Lines, rows: Ints, wanted: Expected, scanner: Scanner) -> list[Part]:
-    """Whatever of the lines `rows` can be parsed by column, in parts of one skeleton each. All else is left out.
-
-    Where there are most lines with the same number of keys, a skeleton is looked for first.
-    """
+    """Whatever of the lines `rows` can be parsed by column, in parts of one skeleton each. All else is left out."""
     parts: list[Part] = []
     failures = 0
-    while len(rows) >= FEWEST_LINES and len(parts) < _MOST_SKELETONS and failures < _MOST_FAILURES:
-        keys = lines.keys[rows]
-        most = np.bincount(keys).argmax()
-        alike = rows[keys == most]
-        if len(alike) < FEWEST_LINES:
-            break
-        skeleton = learn(lines.line(int(alike[0])))
-        found = match(lines, alike, skeleton) if skeleton and _fits(skeleton, wanted) else None
+    groups = by_number_of_keys(lines, rows, FEWEST_LINES)
+    waiting = [part for group in groups for part in by_key(lines, group, FEWEST_LINES)]
+    while waiting and len(parts) < _MOST_SKELETONS and failures < _MOST_FAILURES:
+        group = waiting.pop(0)
+        skeleton = learn(lines.line(int(group[0])))
+        found = match(lines, group, skeleton) if skeleton and _fits(skeleton, wanted) else None
         part = None
         if skeleton and found and len(found.rows) >= FEWEST_LINES:
             part = _take_part(lines, found, skeleton, wanted, scanner)
+        matched = group[:1] if found is None or not len(found.rows) else found.rows
+        rest = np.setdiff1d(group, matched, assume_unique=True) if len(matched) < len(group) else group[:0]
+        if len(rest) >= FEWEST_LINES:
+            waiting += by_key(lines, rest, FEWEST_LINES) if part else [rest]
         if part is None:
             failures += 1
         else:
             parts.append(part)
-        tried = alike[:1] if found is None else found.rows
-        rows = rows[~np.isin(rows, tried, assume_unique=True)]
     return parts
 
 
