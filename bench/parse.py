@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -44,6 +45,15 @@ FIELDS = (
 STREAMS = (Stream("bench", "predictions", FIELDS),)
 TAIL_BYTES = 4 << 20
 ROUNDS = 3
+CHANGES: tuple[Callable[[object], object], ...] = (
+    lambda value: value,
+    str,
+    lambda value: True,
+    lambda value: "slow",
+    lambda value: None,
+    lambda value: [value],
+)
+"""A number, in quotes, a boolean, a word, nothing, a list."""
 
 
 def row(draw: random.Random, number: int) -> dict[str, object]:
@@ -86,19 +96,17 @@ def damage(draw: random.Random, record: dict[str, object]) -> bytes:
 def write(path: Path, rows: int, dirty_share: float = 0, changes_type: bool = False) -> int:
     """Write a log and return its number of lines, which repeat after 50,000.
 
-    From the middle on a number may be in quotes.
+    With `changes_type` the latency is of another type in every line.
     """
     draw = random.Random(1)
     records = [row(draw, number) for number in range(min(rows, 50_000))]
+    if changes_type:
+        records = [item | {"latency": CHANGES[n % len(CHANGES)](item["latency"])} for n, item in enumerate(records)]
     lines = [damage(draw, item) if draw.random() < dirty_share else json.dumps(item).encode() for item in records]
-    block = b"".join(line + b"\n" for line in lines)
     times = max(1, rows // len(records))
     with path.open("wb") as file:
-        for part in range(times):
-            if changes_type and part == times // 2:
-                changed = [item | {"latency": str(item["latency"])} for item in records]
-                block = b"".join(json.dumps(item).encode() + b"\n" for item in changed)
-            file.write(block)
+        for _ in range(times):
+            file.writelines(line + b"\n" for line in lines)
     return times * len(records)
 
 
@@ -116,9 +124,9 @@ def duckdb_seconds(path: Path) -> float:
     return seconds
 
 
-def catch_up_seconds(path: Path, lines: int) -> float:
+def catch_up_seconds(path: Path, lines: int, streams: tuple[Stream, ...] = STREAMS) -> float:
     """Seconds in which the whole file is read to batches."""
-    with Tail(Source(files=str(path)), STREAMS) as tail:
+    with Tail(Source(files=str(path)), streams) as tail:
         begin = time.perf_counter()
         read = sum(parsed.lines for parsed, _ in tail.batches(Position(), threading.Event(), time.time()))
         seconds = time.perf_counter() - begin
@@ -164,14 +172,52 @@ def measure(rows: int, folder: Path) -> Iterator[str]:
         yield f"jsonl_parse_{name}_ratio_to_duckdb {duck[0] / wall:.2f} ratio"
         yield f"jsonl_parse_{name}_processor_ratio_to_duckdb {duck[1] / processor:.2f} ratio"
     for name, share, changes in (
-        ("type_change", 0, True),
-        ("dirty_1_percent", 0.01, False),
-        ("dirty_10_percent", 0.1, False),
+        ("with_a_type_change_in_every_row", 0, True),
+        ("at_1_percent_dirty", 0.01, False),
+        ("at_10_percent_dirty", 0.1, False),
     ):
-        lines = write(path, rows // 2, share, changes)
-        wall = min(catch_up_seconds(path, lines) for _ in range(2))
-        yield f"jsonl_parse_{name}_rows_per_second {lines / wall:.0f} rows/s"
-        yield f"jsonl_parse_{name}_ratio_to_clean {catch_up[0] / rows / (wall / lines):.2f} ratio"
+        wall = catch_up_per_row(path, write(path, rows // 2, share, changes))
+        yield f"jsonl_rows_per_second_{name} {1 / wall:.0f} rows/s"
+        yield f"jsonl_ratio_to_clean_{name} {catch_up[0] / rows / wall:.2f} ratio"
+    for models in (2, 20):
+        streams = streams_of_models(models)
+        wall = catch_up_per_row(path, write_models(path, rows // 2, models), streams)
+        yield f"jsonl_rows_per_second_of_{models}_models {1 / wall:.0f} rows/s"
+        yield f"jsonl_ratio_to_clean_of_{models}_models {catch_up[0] / rows / wall:.2f} ratio"
+
+
+def catch_up_per_row(path: Path, lines: int, streams: tuple[Stream, ...] = STREAMS) -> float:
+    """Seconds a line, the better of two runs."""
+    return min(catch_up_seconds(path, lines, streams) for _ in range(2)) / lines
+
+
+def streams_of_models(models: int) -> tuple[Stream, ...]:
+    """Streams of one log that has the rows of several models, each with features of its own names."""
+    return tuple(
+        Stream(
+            f"model{number}",
+            "predictions",
+            tuple(
+                replace(item, path=(*item.path[:-1], f"m{number}_{item.path[-1]}")) if len(item.path) == 2 else item
+                for item in FIELDS
+            ),
+            ((("model",), f"model{number}"),),
+        )
+        for number in range(models)
+    )
+
+
+def write_models(path: Path, rows: int, models: int) -> int:
+    """Write a log of several models in any order and return its number of lines, which repeat after 50,000."""
+    draw = random.Random(1)
+    lines = []
+    for number in range(min(rows, 50_000)):
+        model, item = draw.randrange(models), row(draw, number)
+        features = {f"m{model}_{name}": value for name, value in dict(item["features"]).items()}  # type: ignore[call-overload]
+        lines.append(json.dumps({"model": f"model{model}"} | item | {"features": features}).encode() + b"\n")
+    times = max(1, rows // len(lines))
+    path.write_bytes(b"".join(lines * times))
+    return times * len(lines)
 
 
 def main() -> None:

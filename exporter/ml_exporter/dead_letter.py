@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ml_exporter.records import Ints
+
 NAME = "dead-letter.jsonl"
 MOST_NOTES = 20
 """Lines that are noted of one source and reason before each commit."""
@@ -53,12 +55,12 @@ class DeadLetter:
     _notes: list[Note] = field(default_factory=list)
     _seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def note(self, source: str, reason: str, path: str, places: Sequence[int], line_at: Callable[[int], bytes]) -> None:
+    def note(self, source: str, reason: str, path: str, places: Ints, line_at: Callable[[int], bytes]) -> None:
         """Keeps in mind until the next `write` that lines of a file were refused. `line_at` gives their bytes."""
         if not self.max_bytes:
             return
         key = (source, reason)
-        for place in places[: max(0, self.most - self._seen[key])]:
+        for place in places[: max(0, self.most - self._seen[key])].tolist():
             line = line_at(place)
             digest = hashlib.blake2b(line, digest_size=DIGEST_BYTES).hexdigest()
             kept = line[:LINE_BYTES] if self.values else None
@@ -74,7 +76,7 @@ class DeadLetter:
         except OSError as error:
             self.failures += 1
             self.error = (
-                f"{NAME}: expected a file that can be written, got {error.strerror}. Check disk and permissions."
+                f"{NAME}: expected a file that can be written, got {error.strerror}. Check the disk and permissions."
             )
             return
         self.error = ""

@@ -81,7 +81,7 @@ class Feed:
                 places = np.unique(np.concatenate(found))
                 self.rejected[reason] += len(places)
                 if self.dead_letter:
-                    self.dead_letter.note(self.name, reason, parsed.path, places.tolist(), parsed.line_at)
+                    self.dead_letter.note(self.name, reason, parsed.path, places, parsed.line_at)
 
     def close(self) -> None:
         """Stops reading ahead, and frees files and threads."""
@@ -132,10 +132,10 @@ class Fleet:
                 yield from feed.error.splitlines()
             elif not usable and feed.rejected:
                 reasons = ", ".join(f"{count:,} {reason}" for reason, count in feed.rejected.most_common())
-                lost = (
-                    "every row was refused" if len(feed.models()) == 1 else "no row is usable for this model; refused"
-                )
-                yield f"{feed.name}: {lost} ({reasons})"
+                alone = len(feed.models()) == 1
+                lost = "every row was refused" if alone else "no row is usable for this model; refused were"
+                noted = f", noted in {feed.dead_letter.path}" if feed.dead_letter and feed.dead_letter.max_bytes else ""
+                yield f"{feed.name}: {lost} ({reasons}){noted}"
 
     @property
     def caught_up(self) -> bool:

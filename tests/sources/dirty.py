@@ -27,6 +27,7 @@ NOW_US = 1_767_225_600_000_000
 CONFIG = """
 sources:
   log: {files: "%s", max_line_bytes: 1000B}
+  truth: {files: labels/*.jsonl}
 models:
   flights:
     task: binary
@@ -34,6 +35,7 @@ models:
     baseline: flights.baseline.json
     classes: ["no", "yes"]
     predictions: {source: log, columns: {version: version, prediction: prediction, score: score}}
+    labels: {source: truth, maturity: 1h}
     features: {object: features, numeric: {temp: , wind: }, categorical: {carrier: }}
 """
 """The configuration that reads these fields; the model of `tests.build` has its layout."""

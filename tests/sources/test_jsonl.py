@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_exporter.records import Field, Stream
+from ml_exporter.records import Field, Stream, union
 from ml_exporter.sources.jsonl import parser
 from ml_exporter.sources.rows import split
 from ml_exporter.sources.scanner import Scanner
@@ -316,10 +316,6 @@ def test_all_cases_shuffled(fast):
 
 def test_clean_lines_take_the_fast_way(monkeypatch, fast):
     """Otherwise every comparison above would compare the slow parser with itself."""
-
-    def refuse(line, wanted):
-        raise AssertionError(line)
-
     monkeypatch.setattr("ml_exporter.sources.jsonl.read_line", refuse)
     clean = [
         GOOD,
@@ -334,9 +330,75 @@ def test_clean_lines_take_the_fast_way(monkeypatch, fast):
         GOOD[:100]
         + [line(number, extra=2) for number in range(100)]
         + [line(number, features={"q": 2}) for number in range(100)],
+        [json.dumps(record(number) | {f"key{number % 7}": 1}).encode() for number in range(700)],
     ]
     for lines in clean:
         assert parse(fast, chunk_of(lines)).table.num_rows == len(lines)
+
+
+def refuse(line, wanted):
+    raise AssertionError(line)
+
+
+def of_models(models, count, seed=1):
+    """Lines of several models in any order, each with features of its own."""
+    random = np.random.default_rng(seed)
+    names = [models[index] for index in random.integers(0, len(models), count)]
+    return [
+        json.dumps({"model": name, "ts": 1, "id": str(number), name: {"x": number / 2, f"c{name}": name}}).encode()
+        for number, name in enumerate(names)
+    ]
+
+
+def streams_of_models(models):
+    return [
+        Stream(
+            name,
+            "predictions",
+            (
+                Field("timestamp", ("ts",), "time", True),
+                Field("id", ("id",), "id", True),
+                Field("feature:x", (name, "x"), "number", True),
+                Field("feature:c", (name, f"c{name}"), "text"),
+            ),
+            ((("model",), name),),
+        )
+        for name in models
+    ]
+
+
+@pytest.mark.parametrize("models", [2, 5, 20])
+def test_lines_of_several_models_take_the_fast_way(monkeypatch, models):
+    """No model has the columns that another one requires."""
+    names = [f"m{number}" for number in range(models)]
+    streams, lines = streams_of_models(names), of_models(names, 3000)
+    with Scanner() as scanner:
+        slow = split(parser(union(streams), LIMIT, None).parse(chunk_of(lines), 0), streams)
+        monkeypatch.setattr("ml_exporter.sources.jsonl.read_line", refuse)
+        fast = split(parser(union(streams), LIMIT, scanner).parse(chunk_of(lines), 0), streams)
+    assert sum(batch.table.num_rows for batch in fast.batches) == 3000
+    assert not fast.refused
+    for one, other in zip(fast.batches, slow.batches, strict=True):
+        assert one.table.equals(other.table)
+        assert one.offsets.tolist() == other.offsets.tolist()
+        assert one.violations == other.violations == {}
+
+
+def test_what_a_stream_refuses_takes_the_fast_way(monkeypatch, fast):
+    """A wrong clock or a missing id must not make reading slow."""
+    monkeypatch.setattr("ml_exporter.sources.jsonl.read_line", refuse)
+    for change, reason in (
+        ({"timestamp": "2013-05-01T00:00:00"}, "bad_timestamp"),
+        ({"timestamp": None}, MISSING),
+        ({"id": 1.5}, WRONG),
+        ({"id": True}, WRONG),
+        ({"id": None}, MISSING),
+    ):
+        assert {found for _, found in parse(fast, chunk_of([line(n, **change) for n in range(99)])).rejects} == {reason}
+    without = [item.replace(b'"id"', b'"key"') for item in GOOD[:99]]
+    assert {found for _, found in parse(fast, chunk_of(without)).rejects} == {MISSING}
+    unwanted = [json.dumps({"message": "hello", "n": number}).encode() for number in range(99)]
+    assert len(parse(fast, chunk_of(unwanted)).rejects) == 99
 
 
 def test_byte_order_mark_at_the_start_of_a_file(fast):
