@@ -101,9 +101,13 @@ def phis(document: Json, table: pd.DataFrame) -> dict[str, Json]:
 
     A statistic without error, such as the null ratio of a feature that is never null, has 1.
     """
-    day = table["timestamp"].dt.floor("D")
-    found = {}
-    for name, measure in _measures(document).items():
+    return phis_of(_measures(document), table)
+
+
+def phis_of(measures: Mapping[str, "Measure"], table: pd.DataFrame) -> dict[str, Json]:
+    """Phi of the statistics that are given."""
+    day, found = table["timestamp"].dt.floor("D"), {}
+    for name, measure in measures.items():
         whole = measure(table)
         days = [item for _, rows in table.groupby(day) if (item := measure(rows)) and item.rows >= FEWEST_ROWS]
         if whole and len(days) > 1:

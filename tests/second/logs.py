@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,13 @@ def number(value: object) -> float:
         return np.inf
 
 
+def usable_labels(document: dict[str, Any], labels: pd.DataFrame) -> pd.DataFrame:
+    """The labels of a known class, or that are finite numbers."""
+    if "classes" in document:
+        return labels[labels["label"].isin(document["classes"])]
+    return labels[np.isfinite(labels["label"].map(number))]
+
+
 def joined(predictions: pd.DataFrame, labels: pd.DataFrame, classes: list[str], expire: pd.Timedelta) -> pd.DataFrame:
     """Predictions with their `label` (the first that is not too late), and `score` and `latency` as numbers.
 
@@ -40,9 +48,13 @@ def joined(predictions: pd.DataFrame, labels: pd.DataFrame, classes: list[str], 
         score=predictions["score"].map(number),
         label=None,
     )
+    return labelled(table, labels[labels["label"].isin(classes)], expire)
+
+
+def labelled(table: pd.DataFrame, usable: pd.DataFrame, expire: pd.Timedelta) -> pd.DataFrame:
+    """Predictions that are `known` or not, with `waited` and the first of the usable labels that is not too late."""
     table["waited"] = table["known"] & table["id"].notna() & ~table["id"].where(table["known"]).duplicated()
     first = table[table["waited"]]
-    usable = labels[labels["label"].isin(classes)]
     both = usable.merge(first[["id", "timestamp"]].reset_index(), on="id", suffixes=("", "_made"))
     both = both[both["timestamp"] - both["timestamp_made"] <= expire].drop_duplicates("id")
     table.loc[both["index"], "label"] = both["label"].to_numpy()

@@ -6,9 +6,9 @@ checked twice: with each value rounded as documented (1e-9), and without (half a
 mean). The ends of their intervals stand on rounded squares too; without rounding they agree to 1e-6.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from sklearn.metrics import (
     recall_score,
     roc_auc_score,
 )
-from tests.second.logs import number
+from tests.second.logs import number, usable_labels
 from tests.second.statistics import (
     SQUARE_UNIT,
     UNIT,
@@ -89,6 +89,9 @@ def close(name: str, value: float, **labels: str) -> Found:
     return Found(name, labels, (Check(float(value), CLOSE),))
 
 
+Noise = Callable[[str], tuple[float, float]]
+"""From a statistic to its phi and the standard errors to either side of its interval."""
+
 Expected = dict[Key, tuple[Check, ...]]
 
 
@@ -148,20 +151,32 @@ def standardised(item: Json, values: pd.Series) -> np.ndarray:
     return np.clip((x[np.isfinite(x)] - item["centre"]) / item["scale"], -Z_LIMIT, Z_LIMIT)
 
 
-def expected(document: Json, settings: Settings, table: pd.DataFrame, labels: pd.DataFrame) -> Expected:
+class Task(NamedTuple):
+    """What differs between tasks: the signal of a shift, and what follows from the artefact and from the rows."""
+
+    name: str
+    shift: str
+    reference: Callable[[Json], Iterator[Found]]
+    parts: tuple[Callable[[Artefact, Settings, str, pd.DataFrame], Iterator[Found]], ...]
+
+
+def expected(
+    document: Json, settings: Settings, table: pd.DataFrame, labels: pd.DataFrame, task: Task | None = None
+) -> Expected:
     """The checks of every sample of a model. `table` is what `joined` returned, `labels` the label log."""
-    found = list(_identity(document, settings, table, labels))
-    found += _reference(document)
+    task = task or Task("binary", "prediction_class_shift", _binary_reference, (_predictions, class_shift, _quality))
+    found = list(_identity(document, settings, table, labels, task))
+    found += [*_reference(document), *task.reference(document)]
     for window, (start, end) in settings.windows.items():
         rows = table[(table["timestamp"] >= start) & (table["timestamp"] < end)]
-        for part in (_volume, _features, _nulls, _drift, _predictions, _class_shift, _latency, _quality):
+        for part in (_volume, _features, _nulls, _drift, _flags, _latency, _labels, *task.parts):
             found += part(Artefact(document), settings, window, rows)
     keys = [(item.name, frozenset({**item.labels, "model": settings.model}.items())) for item in found]
     assert len(set(keys)) == len(keys)
     return {key: item.checks for key, item in zip(keys, found, strict=True)}
 
 
-def _alpha(document: Json, settings: Settings, window: str) -> float:
+def alpha_of(document: Json, settings: Settings, window: str) -> float:
     """One test's share of a month's false alarms: drift over days or more, all hours of a day's nulls as one."""
     kinds = [item["kind"] for item in document["features"].values()]
     lengths = {name: settings.seconds(name) / DAY for name in settings.windows}
@@ -170,9 +185,11 @@ def _alpha(document: Json, settings: Settings, window: str) -> float:
     return min(0.05, settings.budget / (drift + nulls)) * min(1.0, lengths[window])
 
 
-def _identity(document: Json, settings: Settings, table: pd.DataFrame, labels: pd.DataFrame) -> Iterator[Found]:
+def _identity(
+    document: Json, settings: Settings, table: pd.DataFrame, labels: pd.DataFrame, task: Task
+) -> Iterator[Found]:
     newest = table["timestamp"].max()
-    yield exact("ml_model_info", 1, task="binary", team=settings.team, tier=settings.tier)
+    yield exact("ml_model_info", 1, task=task.name, team=settings.team, tier=settings.tier)
     for version in table.loc[table["timestamp"] >= newest - pd.Timedelta(days=1), "model_version"].dropna().unique():
         yield exact("ml_model_version_info", 1, version=version)
     windows = min(item["windows"] for item in document["noise"]["1d"]["psi"].values())
@@ -181,16 +198,16 @@ def _identity(document: Json, settings: Settings, table: pd.DataFrame, labels: p
     yield exact("ml_baseline_info", 1, baseline="reference", fingerprint=fingerprint, dispersion=state)
     yield exact("ml_baseline_created_timestamp_seconds", document["reference"]["end_us"] / 1e6, baseline="reference")
     yield exact("ml_last_prediction_timestamp_seconds", newest.timestamp())
-    known = labels[labels["label"].isin(document["classes"])]
+    known = usable_labels(document, labels)
     yield exact("ml_last_label_timestamp_seconds", known["timestamp"].max().timestamp())
     waiting = table.loc[table["waited"] & table["label"].isna(), "id"]
     yield exact("ml_exporter_join_pending_rows", len(waiting), side="predictions")
     orphans = known.loc[~known["id"].isin(table.loc[table["waited"], "id"]), "id"]
     yield exact("ml_exporter_join_pending_rows", len(orphans), side="labels")
-    drift = ("feature_psi", "feature_mean_shift", "prediction_psi", "prediction_class_shift")
+    drift = ("feature_psi", "feature_mean_shift", "prediction_psi", task.shift)
     for window in settings.windows:
         for signal in ("feature_null_ratio",) if window == "1h" else drift:
-            yield close("ml_false_alarm_alpha", _alpha(document, settings, window), signal=signal, window=window)
+            yield close("ml_false_alarm_alpha", alpha_of(document, settings, window), signal=signal, window=window)
 
 
 def _reference(document: Json) -> Iterator[Found]:
@@ -207,9 +224,18 @@ def _reference(document: Json) -> Iterator[Found]:
         else:
             share = counts["unseen"] / counts["valid"]
             yield exact("ml_feature_baseline_unseen_category_ratio", share, feature=name, **base)
+
+
+def baseline_shares(document: Json) -> Iterator[Found]:
     classes = document["head"]["predictions"]["classes"]
     for name, count in zip(document["classes"], classes, strict=True):
-        yield exact("ml_prediction_baseline_class_ratio", count / sum(classes), **{"class": name}, **base)
+        labels = {"class": name, "baseline": "reference"}
+        yield exact("ml_prediction_baseline_class_ratio", count / sum(classes), **labels)
+
+
+def _binary_reference(document: Json) -> Iterator[Found]:
+    base = {"baseline": "reference"}
+    yield from baseline_shares(document)
     sums = document["head"]["quality"]
     tn, fp, fn, tp = sums["confusion"]
     yield exact("ml_baseline_accuracy", (tp + tn) / (tp + tn + fp + fn), **base)
@@ -245,7 +271,7 @@ def _nulls(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFra
         m = counts["valid"] + counts["null"] + counts.get("invalid", 0)
         scale = max(1 / len(rows), length / m) + 1 / m
         variance = stats.bernoulli.var((counts["null"] + 0.5) / (m + 1)) * scale * noise["phi"]
-        limit = sigmas(_alpha(artefact.document, settings, window), 1, noise) * np.sqrt(variance)
+        limit = sigmas(alpha_of(artefact.document, settings, window), 1, noise) * np.sqrt(variance)
         yield close("ml_feature_null_critical_ratio", limit, feature=name, window=window, baseline="reference")
 
 
@@ -267,7 +293,7 @@ def _features(artefact: Artefact, _: Settings, window: str, rows: pd.DataFrame) 
 
 
 def _drift(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
-    alpha = _alpha(artefact.document, settings, window)
+    alpha = alpha_of(artefact.document, settings, window)
     for name, item in artefact.document["features"].items():
         at = {"feature": name, "window": window, "baseline": "reference"}
         current, reference = feature_counts(item, rows[f"feature:{name}"]), artefact.reference_counts(name)
@@ -293,27 +319,46 @@ def _drift(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFra
 
 def _predictions(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
     document = artefact.document
-    shares = rows.loc[rows["known"], "prediction"].value_counts(normalize=True)
+    yield from shares(document, window, rows)
+    scored = usable_scores(rows)
+    yield confidence_mean(
+        np.where(scored["prediction"] == document["classes"][1], scored["score"], 1 - scored["score"]), window
+    )
+    reference = np.bincount(document["score_psi_groups"], artefact.score_histograms().sum(axis=(0, 1)))
+    yield from prediction_psi(artefact, settings, window, (score_counts(document, rows), reference))
+
+
+def shares(document: Json, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+    found = rows.loc[rows["known"], "prediction"].value_counts(normalize=True)
     for name in document["classes"]:
-        yield exact("ml_prediction_class_ratio", shares.get(name, 0.0), window=window, **{"class": name})
+        yield exact("ml_prediction_class_ratio", found.get(name, 0.0), window=window, **{"class": name})
+
+
+def _flags(_: Artefact, __: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
     for flag in ("fallback", "error"):
         if flag in rows and rows[flag].notna().any():
             yield exact(f"ml_prediction_{flag}_ratio", rows[flag].dropna().astype(bool).mean(), window=window)
-    scored = usable_scores(rows)
-    confidence = np.where(scored["prediction"] == document["classes"][1], scored["score"], 1 - scored["score"])
+
+
+def confidence_mean(confidence: np.ndarray, window: str) -> Found:
     checks = (Check(rounded(confidence, UNIT).mean(), CLOSE), Check(confidence.mean(), HALF_UNIT))
-    yield Found("ml_prediction_confidence_mean", {"window": window}, checks)
-    current = score_counts(document, rows)
-    reference = np.bincount(document["score_psi_groups"], artefact.score_histograms().sum(axis=(0, 1)))
+    return Found("ml_prediction_confidence_mean", {"window": window}, checks)
+
+
+def prediction_psi(
+    artefact: Artefact, settings: Settings, window: str, histograms: tuple[np.ndarray, np.ndarray]
+) -> Iterator[Found]:
+    """PSI of a window's answers in the bins of PSI against the reference's."""
+    current, reference = histograms
     value, bins = psi(current, reference, False) or (np.nan, 0)
     yield close("ml_prediction_psi", value, window=window, baseline="reference")
     counts = (current.sum(), reference.sum())
     noise = artefact.psi_noise(window, settings.seconds(window), "__score__")
-    limit = psi_critical(noise, bins, counts, _alpha(document, settings, window))
+    limit = psi_critical(noise, bins, counts, alpha_of(artefact.document, settings, window))
     yield close("ml_prediction_psi_critical", limit, window=window, baseline="reference")
 
 
-def _class_shift(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+def class_shift(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
     """The pooled z test of two shares, widened by phi."""
     document = artefact.document
     predicted = rows.loc[rows["known"], "prediction"]
@@ -324,7 +369,7 @@ def _class_shift(artefact: Artefact, settings: Settings, window: str, rows: pd.D
         error = np.sqrt(stats.bernoulli.var((here + known) / (n + m)) * (1 / n + 1 / m) * noise["phi"])
         at = {"window": window, "baseline": "reference", "class": name}
         yield close("ml_prediction_class_shift_sigmas", (here / n - known / m) / error, **at)
-        limit = sigmas(_alpha(document, settings, window), len(reference), noise)
+        limit = sigmas(alpha_of(document, settings, window), len(reference), noise)
         yield close("ml_prediction_class_shift_critical_sigmas", limit, **at)
 
 
@@ -338,25 +383,40 @@ def _latency(artefact: Artefact, settings: Settings, window: str, rows: pd.DataF
     yield exact("ml_window_latency_over_limit_ratio", over, window=window)
 
 
-def _quality(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
-    document = artefact.document
-    positive = document["classes"][1]
-    labelled = rows[rows["label"].notna()]
-    joinable = rows["known"] & rows["id"].notna()
-    yield exact("ml_label_coverage_ratio", len(labelled) / joinable.sum(), window=window)
-    yield exact("ml_labelled_rows", len(labelled), window=window)
-    some, others = (score_counts(document, part) for part in (labelled, rows[rows["label"].isna()]))
-    found_psi = psi(some, others, False)
-    if found_psi:
-        yield close("ml_label_selection_psi", found_psi[0], window=window)
-        alpha = _alpha(document, settings, window)
-        limit = psi_critical(None, found_psi[1], (some.sum(), others.sum()), alpha)
+def _labels(_: Artefact, __: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+    labelled = rows["label"].notna().sum()
+    yield exact("ml_label_coverage_ratio", labelled / (rows["known"] & rows["id"].notna()).sum(), window=window)
+    yield exact("ml_labelled_rows", labelled, window=window)
+
+
+def selection(
+    artefact: Artefact, settings: Settings, window: str, histograms: tuple[np.ndarray, np.ndarray]
+) -> Iterator[Found]:
+    """PSI of the answers of labelled rows against those of the others."""
+    some, others = histograms
+    found = psi(some, others, False)
+    if found:
+        yield close("ml_label_selection_psi", found[0], window=window)
+        alpha = alpha_of(artefact.document, settings, window)
+        limit = psi_critical(None, found[1], (some.sum(), others.sum()), alpha)
         yield close("ml_label_selection_psi_critical", limit, window=window)
 
+
+def noise_of(artefact: Artefact, settings: Settings, window: str) -> Noise:
     def noise(name: str) -> tuple[float, float]:
         found = artefact.phi(window, settings.seconds(window), name)
         return float(found["phi"]), interval_sigmas(found)
 
+    return noise
+
+
+def _quality(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+    document = artefact.document
+    positive = document["classes"][1]
+    labelled = rows[rows["label"].notna()]
+    both = score_counts(document, labelled), score_counts(document, rows[rows["label"].isna()])
+    yield from selection(artefact, settings, window, both)
+    noise = noise_of(artefact, settings, window)
     actual, predicted = labelled["label"] == positive, labelled["prediction"] == positive
     tp, tn = (actual & predicted).sum(), (~actual & ~predicted).sum()
     scores = {"accuracy": accuracy_score, "precision": precision_score, "recall": recall_score, "f1": f1_score}
@@ -371,7 +431,7 @@ def _quality(artefact: Artefact, settings: Settings, window: str, rows: pd.DataF
         ends = wilson(part, whole, *noise(name))
         if name == "f1":
             ends = (2 * ends[0] / (1 + ends[0]), 2 * ends[1] / (1 + ends[1]))
-        yield from _interval(name, window, ends)
+        yield from ends_of(name, window, ends)
     yield from _losses(usable_scores(labelled), positive, window, noise)
     scored = usable_scores(labelled)
     y, score = (scored["label"] == positive).to_numpy(), scored["score"].to_numpy()
@@ -385,31 +445,41 @@ def _quality(artefact: Artefact, settings: Settings, window: str, rows: pd.DataF
             yield Found(name, {"window": window}, checks)
 
 
-def _interval(name: str, window: str, ends: tuple[float, float]) -> Iterator[Found]:
+def ends_of(name: str, window: str, ends: tuple[float, float]) -> Iterator[Found]:
     for bound, value in zip(("lower", "upper"), ends, strict=True):
         yield close(f"ml_{name}_{bound}", value, window=window)
 
 
-def _losses(rows: pd.DataFrame, positive: str, window: str, noise: Any) -> Iterator[Found]:
+def _losses(rows: pd.DataFrame, positive: str, window: str, noise: Noise) -> Iterator[Found]:
     """Log loss, Brier score and calibration gap: against scikit-learn, and with every loss in fixed point."""
     y, p = (rows["label"] == positive).to_numpy(), rows["score"].to_numpy()
     likely = np.clip(np.column_stack([1 - p, p]), FLOOR, 1.0)
     loss, brier = -np.log(likely[np.arange(len(y)), y.astype(int)]), (p - y) ** 2
     means = {"log_loss": log_loss(y, likely), "brier_score": brier_score_loss(y, p)}
-    for name, values in (("log_loss", loss), ("brier_score", brier)):
-        kept, squares = rounded(values, UNIT), rounded(values**2, SQUARE_UNIT)
-        yield Found(f"ml_{name}", {"window": window}, (Check(kept.mean(), CLOSE), Check(means[name], HALF_UNIT)))
-        ends = [loss_interval(*both, *noise(name)) for both in ((kept, squares), (values, values**2))]
-        for place, bound in enumerate(("lower", "upper")):
-            known = zip(ends, (CLOSE, DEVIATION_CLOSE), strict=True)
-            most = 1.0 if name == "brier_score" else np.inf
-            checks = tuple(Check(min(both[place], most), near) for both, near in known if both)
-            if checks:
-                yield Found(f"ml_{name}_{bound}", {"window": window}, checks)
+    for name, values, most in (("log_loss", loss, np.inf), ("brier_score", brier, 1.0)):
+        yield from loss_of(name, window, values, (means[name], most), noise)
+    yield from calibration_gap(window, p, y, noise)
+
+
+def loss_of(name: str, window: str, values: np.ndarray, known: tuple[float, float], noise: Noise) -> Iterator[Found]:
+    """The mean of losses, with what scikit-learn says it is and the most that it can be."""
+    mean, most = known
+    kept, squares = rounded(values, UNIT), rounded(values**2, SQUARE_UNIT)
+    yield Found(f"ml_{name}", {"window": window}, (Check(kept.mean(), CLOSE), Check(mean, HALF_UNIT)))
+    ends = [loss_interval(*both, *noise(name)) for both in ((kept, squares), (values, values**2))]
+    for place, bound in enumerate(("lower", "upper")):
+        pairs = zip(ends, (CLOSE, DEVIATION_CLOSE), strict=True)
+        checks = tuple(Check(min(both[place], most), near) for both, near in pairs if both)
+        if checks:
+            yield Found(f"ml_{name}_{bound}", {"window": window}, checks)
+
+
+def calibration_gap(window: str, p: np.ndarray, y: np.ndarray, noise: Noise) -> Iterator[Found]:
+    """Mean probability minus share of what came true."""
     gap = rounded(p, UNIT) - y
     checks = (Check(gap.mean(), CLOSE), Check(p.mean() - y.mean(), HALF_UNIT))
     yield Found("ml_calibration_gap", {"window": window}, checks)
-    squares = rounded(brier, UNIT).sum()
+    squares = rounded((p - y) ** 2, UNIT).sum()
     variance = (squares - gap.sum() ** 2 / len(y)) / (len(y) - 1)
     ends = gap_interval(rounded(p, UNIT).mean(), y, variance, *noise("calibration_gap"))
-    yield from _interval("calibration_gap", window, ends)
+    yield from ends_of("calibration_gap", window, ends)
