@@ -55,7 +55,7 @@ def _fit_regression(table: pa.Table, labels: pa.Table | None) -> Regression:
     predictions stand in.
     """
     item = _fit_numeric("prediction", floats(table, "prediction"), (-np.inf, np.inf))
-    made, known = _joined(table, labels) if labels is not None else (np.zeros(0), np.zeros(0))
+    made, known = _joined(table, labels)
     with np.errstate(over="ignore", invalid="ignore"):
         error = float(np.sqrt(np.mean(np.sort((known - made) ** 2)))) if len(known) else 0.0
         centre, spread = (float(np.mean(known)), float(np.std(known))) if len(known) else (item.centre, item.scale)
@@ -67,12 +67,18 @@ def _usable(scale: float, other: float) -> float:
     return scale if 0 < scale < np.inf else other
 
 
-def _joined(table: pa.Table, labels: pa.Table) -> tuple[Floats, Floats]:
-    """Predicted and actual numbers of every label whose prediction is there, in ascending order of the labels."""
-    place = pc.index_in(labels.column("id"), value_set=table.column("id").combine_chunks())
-    matched = pc.is_valid(place)
-    made = floats(table, "prediction")[np.asarray(place.filter(matched).to_numpy(), np.intp)]
-    known = floats(labels.filter(matched), "label")
+def _joined(table: pa.Table, labels: pa.Table | None) -> tuple[Floats, Floats]:
+    """Predicted and actual numbers of every label whose prediction is there, in ascending order of the labels.
+
+    Labels of the prediction records are in the table itself.
+    """
+    predicted, own = floats(table, "prediction"), floats(table, "label")
+    made, known = predicted, own
+    if labels is not None:
+        place = pc.index_in(labels.column("id"), value_set=table.column("id").combine_chunks())
+        matched = pc.is_valid(place)
+        made = np.concatenate([made, predicted[np.asarray(place.filter(matched).to_numpy(), np.intp)]])
+        known = np.concatenate([known, floats(labels.filter(matched), "label")])
     finite = np.isfinite(made) & np.isfinite(known)
     made, known = made[finite], known[finite]
     order = np.argsort(known, kind="stable")  # so that the order of the rows does not reach the artefact

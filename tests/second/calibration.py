@@ -73,11 +73,15 @@ def deviations(document: Json, table: pd.DataFrame) -> Iterator[tuple[str, float
             yield name, float(np.sqrt(variance)), alike.error * np.sqrt(alike.rows), float(z.std(ddof=1))
 
 
-def psi_noise(document: Json, table: pd.DataFrame) -> dict[str, Json]:
+Counted = Callable[[Json, pd.DataFrame], np.ndarray]
+"""Counts of answers in the bins of PSI."""
+
+
+def psi_noise(document: Json, table: pd.DataFrame, counted: Counted = vitals.score_counts) -> dict[str, Json]:
     """The distribution of T over the reference's days, by feature and `__score__`."""
     days = [rows for _, rows in table.groupby(table["timestamp"].dt.floor("D"))]
     found = {name: _noise(item, days, f"feature:{name}") for name, item in document["features"].items()}
-    scores = [vitals.score_counts(document, rows) for rows in days]
+    scores = [counted(document, rows) for rows in days]
     return found | {"__score__": _distribution(scores, False)}
 
 
@@ -140,19 +144,27 @@ def _measures(document: Json) -> Mapping[str, Measure]:
         return lambda rows: statistic(*labelled(rows))
 
     measures: dict[str, Measure] = {
-        "accuracy": of_labels(lambda y, called, _: _share(y == called)),
-        "precision": of_labels(lambda y, called, _: _share(y[called])),
-        "recall": of_labels(lambda y, called, _: _share(called[y])),
-        "f1": of_labels(lambda y, called, _: _share((y & called)[y | called])),
-        "brier_score": of_labels(lambda y, _, p: _loss((p - y) ** 2)),
-        "log_loss": of_labels(lambda y, _, p: _loss(-np.log(np.where(y, p, 1 - p)))),
-        "calibration_gap": of_labels(lambda y, _, p: _mean(rounded(p, UNIT) - y, rounded((p - y) ** 2, UNIT))),
+        "accuracy": of_labels(lambda y, called, _: share_estimate(y == called)),
+        "precision": of_labels(lambda y, called, _: share_estimate(y[called])),
+        "recall": of_labels(lambda y, called, _: share_estimate(called[y])),
+        "f1": of_labels(lambda y, called, _: share_estimate((y & called)[y | called])),
+        "brier_score": of_labels(lambda y, _, p: loss_estimate((p - y) ** 2)),
+        "log_loss": of_labels(lambda y, _, p: loss_estimate(-np.log(np.where(y, p, 1 - p)))),
+        "calibration_gap": of_labels(lambda y, _, p: mean_estimate(rounded(p, UNIT) - y, rounded((p - y) ** 2, UNIT))),
         "roc_auc": auc,
     }
     for name in document["classes"]:
-        measures[f"class:{name}"] = lambda rows, name=name: _share((rows["prediction"] == name).to_numpy())
+        measures[f"class:{name}"] = lambda rows, name=name: share_estimate((rows["prediction"] == name).to_numpy())
+    return measures | of_features(document)
+
+
+def of_features(document: Json) -> Mapping[str, Measure]:
+    """The statistics of features whose noise an artefact holds."""
+    measures: dict[str, Measure] = {}
     for name, item in document["features"].items():
-        measures[f"null:{name}"] = lambda rows, name=name: _share(rows[f"feature:{name}"].map(number).isna().to_numpy())
+        measures[f"null:{name}"] = lambda rows, name=name: share_estimate(
+            rows[f"feature:{name}"].map(number).isna().to_numpy()
+        )
         if item["kind"] == "numeric":
             measures[f"mean:{name}"] = _mean_of(item, f"feature:{name}")
     return measures
@@ -162,19 +174,19 @@ def _mean_of(item: Json, column: str) -> Measure:
     return lambda rows: _z(vitals.standardised(item, rows[column]))
 
 
-def _share(marks: np.ndarray) -> Estimate | None:
+def share_estimate(marks: np.ndarray) -> Estimate | None:
     return Estimate(marks.mean(), marks.std() / np.sqrt(len(marks)), len(marks)) if len(marks) else None
 
 
 def _z(z: np.ndarray) -> Estimate | None:
-    return _mean(rounded(z, UNIT), rounded(z**2, Z2_UNIT))
+    return mean_estimate(rounded(z, UNIT), rounded(z**2, Z2_UNIT))
 
 
-def _loss(values: np.ndarray) -> Estimate | None:
-    return _mean(rounded(values, UNIT), rounded(values**2, SQUARE_UNIT))
+def loss_estimate(values: np.ndarray) -> Estimate | None:
+    return mean_estimate(rounded(values, UNIT), rounded(values**2, SQUARE_UNIT))
 
 
-def _mean(values: np.ndarray, squares: np.ndarray) -> Estimate | None:
+def mean_estimate(values: np.ndarray, squares: np.ndarray) -> Estimate | None:
     if (n := len(values)) < 2:
         return None
     variance = (squares.mean() - values.mean() ** 2) * n / (n - 1)

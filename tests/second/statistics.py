@@ -73,10 +73,12 @@ def wilson(part: float, whole: float, phi: float, z: float) -> tuple[float, floa
     return (0.0 if part == 0 else ends[0]), (1.0 if part == rows else ends[1])
 
 
-def loss_interval(values: np.ndarray, squares: np.ndarray, phi: float, z: float) -> tuple[float, float] | None:
-    """Normal in logarithms; None where the losses count as fewer than 30 equal ones."""
+def loss_interval(
+    values: np.ndarray, squares: np.ndarray, phi: float, z: float, fewest: float = 30
+) -> tuple[float, float] | None:
+    """Normal in logarithms; None where the losses count as fewer than `fewest` equal ones."""
     n, total = len(values), values.sum()
-    if total**2 < 30 * squares.sum():
+    if total**2 < fewest * squares.sum():
         return None
     relative = np.sqrt((squares.sum() - total**2 / n) / (n - 1) * phi / n) / values.mean()
     low, high = np.exp(np.log(values.mean()) + z * relative * np.array([-1, 1]))

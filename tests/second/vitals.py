@@ -152,7 +152,7 @@ def standardised(item: Json, values: pd.Series) -> np.ndarray:
 
 
 class Task(NamedTuple):
-    """What differs between tasks: the signal of a shift, and what follows from the artefact and from the rows."""
+    """What differs between tasks: the signal of a shift, and what follows from the artefact and from rows."""
 
     name: str
     shift: str
@@ -445,9 +445,9 @@ def _quality(artefact: Artefact, settings: Settings, window: str, rows: pd.DataF
             yield Found(name, {"window": window}, checks)
 
 
-def ends_of(name: str, window: str, ends: tuple[float, float]) -> Iterator[Found]:
+def ends_of(name: str, window: str, ends: tuple[float, float], **labels: str) -> Iterator[Found]:
     for bound, value in zip(("lower", "upper"), ends, strict=True):
-        yield close(f"ml_{name}_{bound}", value, window=window)
+        yield close(f"ml_{name}_{bound}", value, window=window, **labels)
 
 
 def _losses(rows: pd.DataFrame, positive: str, window: str, noise: Noise) -> Iterator[Found]:
