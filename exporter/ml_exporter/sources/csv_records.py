@@ -99,34 +99,44 @@ class Records:
         bounds = np.append(self.starts, len(self.content))
         marks = np.flatnonzero((self.octets == self.delimiter) | (self.octets == _QUOTE))
         is_quote = self.octets[marks] == _QUOTE
-        counts = np.diff(np.searchsorted(marks, bounds))
         if not is_quote.any():
-            return counts + 1
+            return _counts(marks, bounds)
         quotes = marks[is_quote]
         first = np.searchsorted(quotes, bounds)
-        self._refuse_quotes(quotes, first, good)
-        rows = np.repeat(np.arange(len(good)), counts)
-        before = np.cumsum(is_quote) - first[rows]
-        outside = ~is_quote & (before % 2 == 0)
-        cells: Ints = np.bincount(rows[outside], minlength=len(good)) + 1
+        before = np.cumsum(is_quote)
+        if not (first & 1).any() and self._in_place(quotes, np.arange(len(quotes)) & 1 == 0).all():
+            outside = marks[~is_quote & (before & 1 == 0)]
+            return _counts(outside, bounds)
+        per_record = np.diff(first)
+        rows = np.repeat(np.arange(len(good)), per_record)
+        good[rows[~self._in_place(quotes, (np.arange(len(quotes)) - first[rows]) & 1 == 0)]] = False
+        good &= per_record & 1 == 0
+        rows = np.repeat(np.arange(len(good)), np.diff(np.searchsorted(marks, bounds)))
+        inside = (before - first[rows]) & 1 == 1
+        cells: Ints = np.bincount(rows[~is_quote & ~inside], minlength=len(good)) + 1
         return cells
 
-    def _refuse_quotes(self, quotes: Ints, first: Ints, good: Flags) -> None:
-        """Takes records out of the good ones whose quotes do not open and close cells in turn.
+    def _in_place(self, quotes: Ints, opens: Flags) -> Flags:
+        """Which quotes stand where one can that opens a cell or, where not `opens`, closes it.
 
-        A quote that opens stands behind a delimiter or at the start, or right behind one that closes (together they are
-        a quote in the text). One that closes stands before a delimiter or at the end, or right before one that opens.
-        `first` are the numbers of the first quote in each record, and behind the last.
+        One that opens stands behind a delimiter or at the start of a record, or right behind one that closes (together
+        they are a quote in the text). One that closes stands before a delimiter or at the end, or right before one that
+        opens. Newlines outside of quotes are ends of records.
         """
-        counts = np.diff(first)
-        rows = np.repeat(np.arange(len(good)), counts)
-        opens = (np.arange(len(quotes)) - first[rows]) % 2 == 0
-        left = self.octets.take(quotes - 1, mode="clip")
-        right = self.octets.take(quotes + 1, mode="clip")
-        behind = (left == self.delimiter) | (left == _QUOTE) | (quotes == self.starts[rows])
-        before = (right == self.delimiter) | (right == _QUOTE) | (quotes + 1 == self.stops[rows])
-        good[rows[~np.where(opens, behind, before)]] = False
-        good &= counts % 2 == 0
+        padded = np.full(len(self.octets) + 3, _NEWLINE, np.uint8)
+        padded[1:-2] = self.octets
+        left, right, second = padded[quotes], padded[quotes + 2], padded[quotes + 3]
+        behind = (left == self.delimiter) | (left == _QUOTE) | (left == _NEWLINE)
+        before = (right == self.delimiter) | (right == _QUOTE) | (right == _NEWLINE)
+        before |= (right == _RETURN) & (second == _NEWLINE)
+        in_place: Flags = np.where(opens, behind, before)
+        return in_place
+
+
+def _counts(delimiters: Ints, bounds: Ints) -> Ints:
+    """Cells between bounds, from the places of delimiters outside of quotes."""
+    counts: Ints = np.diff(np.searchsorted(delimiters, bounds)) + 1
+    return counts
 
 
 def cut(content: bytes, delimiter: str, limit: int) -> Records:

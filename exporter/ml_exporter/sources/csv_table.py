@@ -1,9 +1,10 @@
 """Whole columns of clean CSV records, by pyarrow's reader, and the same values as `csv_cells` gives.
 
-Numbers are read as such at first. Where one of them is not spelled as pyarrow takes it, all columns are read as texts,
-and the texts that are no plain numbers go through the rules of `csv_cells`, each different one once.
+Numbers are read as such at first. Where one of them is not spelled as pyarrow takes it, its column is read as texts,
+and those that are no plain numbers go through the rules of `csv_cells`, each different one once.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from ml_exporter.sources.times import microseconds
 FEWEST_RECORDS = 32
 """Fewer records than this are faster read one by one."""
 _BLOCK_BYTES = 1 << 20
+_REFUSED = re.compile(r"In CSV column #(\d+):")
+"""How pyarrow names the column in which it refused a value. Should it do so in another way, all are read as texts."""
 _PLAIN = r"^-?[0-9]{1,15}(\.[0-9]{1,17})?([eE][+-]?[0-9]{1,2})?$"
 """Numbers that are finite, and that pyarrow reads as Python does."""
 
@@ -53,7 +56,7 @@ def read_table(records: Records, rows: Ints, header: Header, delimiter: str) -> 
     content = records.take(rows)
     longest = int((records.ends - records.starts)[rows].max())
     reader = _Reader(content, header.width, delimiter, max(_BLOCK_BYTES, 2 * longest))
-    table = reader.read(list(kinds), numbers) or reader.read(list(kinds), set())
+    table = reader.read(list(kinds), numbers)
     if table is None or table.num_rows != len(rows):
         return None
     cells = {place: _whole(table.column(number)) for number, place in enumerate(kinds)}
@@ -78,21 +81,28 @@ class _Reader:
     block_bytes: int
 
     def read(self, places: list[int], numbers: set[int]) -> pa.Table | None:
-        """The columns at these places, some as numbers, the others as texts; None where pyarrow refuses a value."""
-        types = {str(place): pa.float64() if place in numbers else pa.string() for place in places}
-        try:
-            return csv.read_csv(
-                pa.BufferReader(self.content),
-                read_options=csv.ReadOptions(
-                    use_threads=False, block_size=self.block_bytes, column_names=[str(n) for n in range(self.width)]
-                ),
-                parse_options=csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
-                convert_options=csv.ConvertOptions(
-                    column_types=types, include_columns=list(types), null_values=list(NULLS), check_utf8=False
-                ),
-            )
-        except pa.ArrowInvalid:
-            return None
+        """The columns at these places; those in `numbers` as numbers unless a value is none, the others as texts."""
+        while True:
+            try:
+                return self._read({str(place): pa.float64() if place in numbers else pa.string() for place in places})
+            except pa.ArrowInvalid as error:
+                if not numbers:
+                    return None
+                found = _REFUSED.search(str(error))
+                refused = {int(found[1])} & numbers if found else set()
+                numbers = numbers - (refused or numbers)
+
+    def _read(self, types: Mapping[str, pa.DataType]) -> pa.Table:
+        return csv.read_csv(
+            pa.BufferReader(self.content),
+            read_options=csv.ReadOptions(
+                use_threads=False, block_size=self.block_bytes, column_names=[str(n) for n in range(self.width)]
+            ),
+            parse_options=csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
+            convert_options=csv.ConvertOptions(
+                column_types=types, include_columns=list(types), null_values=list(NULLS), check_utf8=False
+            ),
+        )
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -121,7 +121,7 @@ def _end_of_record(content: bytes, start: int, delimiter: bytes) -> int:
             if content.startswith(ending, at):
                 return at + len(ending)
         if not content.startswith(delimiter, at):
-            return -1 if content[at:] == b"\r" else line
+            return -1 if at + 1 == len(content) and content.endswith(b"\r") else line
         at += 1
     return -1
 
