@@ -15,6 +15,7 @@ from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, V
 from ml_exporter.panes import Grid
 from ml_exporter.pipeline import Counting, Timing
 from ml_exporter.records import ARROW_TYPES, SCORE_PREFIX, Batch, Kind
+from ml_exporter.segments import By
 from ml_exporter.tasks import Binary, Multiclass, Regression
 from ml_exporter.vectorise import make_vectoriser
 from ml_exporter.vitals.drift import answers
@@ -54,6 +55,8 @@ KINDS: Mapping[str, Kind] = {
     "feature:temp": "number",
     "feature:wind": "number",
     "feature:carrier": "text",
+    "segment:country": "text",
+    "segment:plan": "text",
 }
 
 TEMP = NumericBins(
@@ -179,9 +182,9 @@ def timing(maturity_seconds: float = 1800.0, **changes: int) -> Timing:
     return replace(found, **changes)
 
 
-def counting(found: Layout | None = None, **changes: int) -> Counting:
-    """An empty count of the model of `config()`."""
-    return Counting(found or layout(), timing(**changes), has_labels=True)
+def counting(found: Layout | None = None, *, bys: tuple[By, ...] = (), **changes: int) -> Counting:
+    """An empty count of the model of `config()`, perhaps with segments."""
+    return Counting(found or layout(), timing(**changes), has_labels=True, bys=bys)
 
 
 def grid(pane_us: int = MINUTE, hour_us: int = HOUR) -> Grid:

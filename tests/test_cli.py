@@ -1,6 +1,7 @@
 """The commands as a shell sees them: exit codes, data on stdout, messages on stderr."""
 
 import math
+import re
 import shutil
 import socket
 import subprocess
@@ -13,10 +14,11 @@ from tests.serve.service import Metrics, append, label, lines, prediction, write
 
 from ml_exporter import __version__, cli, generate
 from ml_exporter import baseline as artefact
+from ml_exporter.budget import capped
 from ml_exporter.catalogue import labels_of
 from ml_exporter.exposition import count_series
 from ml_exporter.loading import load
-from ml_exporter.pipeline import capped, evaluate
+from ml_exporter.pipeline import evaluate
 from ml_exporter.serve import Exporter
 
 START = 1_700_000_000.0
@@ -143,7 +145,9 @@ def test_check_counts_what_is_served_with_full_windows(shell, path):
     assert found("ml_exporter_series", model="risk") == series
     fingerprint = artefact.load((path.parent / "risk.json").read_text(), "risk.json").fingerprint
     assert out.splitlines()[0] == f"risk: {series} series (limit 2000), baseline {fingerprint}"
-    assert out.splitlines()[1].startswith(f"churn: {series} series (limit 2000), baseline ")
+    assert f"\nchurn: {series} series (limit 2000), baseline " in out
+    kinds = re.fullmatch(r"risk: (\d+) features over short windows, (\d+) features, (\d+) others", out.splitlines()[1])
+    assert sum(map(int, kinds.groups())) == series
     assert (code, "dropped" in err) == (0, False)
 
 
@@ -153,11 +157,14 @@ def test_check_says_when_series_would_be_dropped(shell, path):
         document["models"][name]["series_limit"] = limit
     service.write_config(path.parent, document)
     code, out, err = shell("check", "--config", path)
-    counts = [int(line.split()[1]) for line in out.splitlines()]
+    counts = [int(line.split()[1]) for line in out.splitlines() if "(limit " in line]
     assert (code, len(counts)) == (1, 2)
     for name, limit in (("risk", 100), ("churn", 110)):
-        dropped = f"{name}: {counts[0] - limit} series would be dropped. Raise series_limit or configure fewer windows."
-        assert dropped in err.splitlines()
+        start = f"{name}: {counts[0] - limit} series would be dropped: "
+        (dropped,) = (line.removeprefix(start) for line in err.splitlines() if line.startswith(start))
+        kinds, _, action = dropped.partition(". ")
+        assert action == "Raise series_limit, or configure fewer windows or segments."
+        assert sum(int(item.split()[0]) for item in kinds.split(", ")) == counts[0] - limit
 
 
 def test_a_limit_is_kept_while_serving(path):

@@ -20,6 +20,7 @@ from ml_exporter.config import (
     label_fields,
     parse,
     prediction_fields,
+    segment_limits,
     window_seconds,
 )
 from ml_exporter.errors import ConfigError
@@ -96,7 +97,9 @@ models:
       numeric: {temp: {range: [-30, 50]}, wind: {range: [0, null]}, visib: }
       categorical: {carrier: , "say \\"hi\\"\\n<b>": {}}
     latency: {limit: 300ms}
-    windows: {features: [1d], head: [1h, 1d], quality: [30d, 7d]}
+    windows: {features: [1d], head: [1h, 1d], quality: [30d, 7d], segments: [1d, 7d]}
+    segments: {country: {column: geo.country, limit: 5}, version: }
+    comparisons: [previous, last_week, version]
     false_alarms_per_month: 0.5
     series_limit: 500
 """
@@ -160,6 +163,19 @@ def test_a_full_file_is_read_whole() -> None:
     assert [settings and settings.range for settings in numeric.values()] == [(-30, 50), (0, None), None]
 
 
+def test_segments_and_what_they_read() -> None:
+    model = parse(FULL).models["flights"]
+    assert segment_limits(model) == {"country": 5, "version": 20}
+    assert Field("segment:country", ("geo", "country"), "text") in prediction_fields(model)
+    assert "segment:version" not in {item.name for item in prediction_fields(model)}
+
+
+def test_versions_that_are_compared_are_a_segment() -> None:
+    text = MINIMAL.replace("{score: score}", "{score: score, version: v}") + "    comparisons: [version]\n"
+    assert segment_limits(parse(text).models["flights"]) == {"version": 20}
+    assert segment_limits(parse(MINIMAL).models["flights"]) == {}
+
+
 def test_the_full_file_has_every_key() -> None:
     """So that a new key cannot escape these tests."""
     known = {name for section in Section.__subclasses__() for name in section.__struct_fields__}
@@ -186,6 +202,7 @@ def test_fields_follow_the_columns() -> None:
         Field("error", ("e",), "flag"),
         Field("label", ("y",), "text", may_lack=True),
         Field("label_timestamp", ("known",), "time", may_lack=True),
+        Field("segment:country", ("geo", "country"), "text"),
         Field("feature:temp", ("input", "features", "f_temp"), "number"),
         Field("feature:wind", ("input", "features", "f_wind"), "number"),
         Field("feature:visib", ("input", "features", "f_visib"), "number"),

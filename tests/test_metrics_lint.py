@@ -28,7 +28,15 @@ def expositions(tmp_path_factory):
     """Return one exposition with every metric, and one with hostile label values."""
     full, hostile = tmp_path_factory.mktemp("full"), tmp_path_factory.mktemp("hostile")
     path = service.prepare(full, service.make_artefact(full), "risk")
+    document = service.config("risk")
+    document["models"]["risk"] |= {
+        "segments": {"carrier": {"column": "features.carrier"}},
+        "comparisons": ["previous", "version"],
+    }
+    service.write_config(full, document)
     now = service.write_full_windows(full, START) + 3
+    rows = (full / "risk.jsonl").read_text().splitlines(keepends=True)
+    (full / "risk.jsonl").write_text("".join([*rows[::2], *(row.replace('"v1"', '"v2"') for row in rows[1::2])]))
     return served(path, now), served(service.prepare_hostile(hostile, 200, START), START + 3)
 
 

@@ -10,10 +10,11 @@ from tests.build import DAY, HOUR, MINUTE, NOON, SECOND
 
 from ml_exporter.baseline import SCORE, Noise, Phi, PsiNoise
 from ml_exporter.catalogue import BY_NAME, QUALITY, HistogramSample, Sample
-from ml_exporter.config import Config
+from ml_exporter.config import Config, Segment
 from ml_exporter.panes import FINE
 from ml_exporter.pipeline import MAX_VERSIONS, OTHER, Counting, Timing, alpha, evaluate, windows_at
 from ml_exporter.records import LABEL_STATUSES, Batch
+from ml_exporter.segments import plan
 from ml_exporter.strict import Duration
 from ml_exporter.vitals.windows import Window, Windows
 
@@ -387,14 +388,22 @@ def test_old_hours_are_forgotten() -> None:
 
 def test_every_sample_is_declared_and_comes_once() -> None:
     now = NOON + 26 * HOUR
-    counting = build.counting()
+    config = build.config()
+    model = build.model(segments={"country": Segment(column="country")}, comparisons=("previous", "version"))
+    config = build.replace_section(config, models={"flights": model})
+    counting = build.counting(bys=plan(model, {}))
     minutes = range(26 * 60)
-    read = [build.prediction(NOON + x * MINUTE, x, fallback=False, error=False) for x in minutes]
+    read = [
+        build.prediction(
+            NOON + x * MINUTE, x, fallback=False, error=False, version=f"v{x % 2}", **{"segment:country": "BR"}
+        )
+        for x in minutes
+    ]
     counting.predictions(build.batch(read), now)
     counting.labels(build.batch(build.label(now, x, ("no", "yes")[x % 3 == 0]) for x in minutes if x % 9), now)
     noise = Noise({name: PsiNoise(30, 9.0, 18.0, 1.0) for name in ("temp", SCORE)}, {"accuracy": Phi(30, 2.0)})
     baseline = build.baseline(noise={"1d": noise}, window_seconds={"1d": 86400.0})
-    found = list(evaluate(counting, baseline, "flights", build.config(), now))
+    found = list(evaluate(counting, baseline, "flights", config, now))
     keys = [(item.name, item.labels) for item in found]
     assert len(set(keys)) == len(keys)
     for item in found:

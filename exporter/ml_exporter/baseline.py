@@ -7,7 +7,7 @@ reference's own windows. It is a value: text in, value out, and the same value g
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -75,6 +75,8 @@ class Baseline:
     window_seconds: Mapping[str, float]
     summary: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
+    segments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The most frequent values of each segment, which always have a name."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -189,6 +191,7 @@ def _document(baseline: Baseline) -> dict[str, Any]:
         for item in layout.slices
         if not item.name.startswith(FEATURE_PREFIX) and item.name != "arrived"
     }
+    segments = {name: list(values) for name, values in baseline.segments.items()}
     return {
         "model": baseline.model,
         **names_of(layout.task),
@@ -205,6 +208,7 @@ def _document(baseline: Baseline) -> dict[str, Any]:
         "delay_bounds": list(layout.delay_bounds),
         "head": head,
         "noise": {window: _noise(item) for window, item in baseline.noise.items()},
+        **({"segments": segments} if segments else {}),
     }
 
 
@@ -260,6 +264,7 @@ def _read(document: dict[str, Any]) -> Baseline:
         *times,
         document["summary"],
         tuple(document["warnings"]),
+        {name: tuple(values) for name, values in document.get("segments", {}).items()},
     )
 
 

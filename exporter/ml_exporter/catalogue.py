@@ -61,6 +61,7 @@ _MWB = ("model", "window", "baseline")
 _SEGMENT = ("segment_by", "segment")
 _MWS = (*_MW, *_SEGMENT)
 _MWCS = (*_MW, "class", *_SEGMENT)
+_MWVP = ("model", "window", "version", "peer")
 _MWBC = ("model", "window", "baseline", "class")
 
 QUALITY: Mapping[str, str] = {
@@ -310,6 +311,45 @@ METRICS: tuple[Metric, ...] = (
     ),
     # quality
     *_quality_metrics(),
+    # versions that serve at the same time
+    Metric(
+        "ml_version_prediction_psi",
+        "gauge",
+        "",
+        "Population stability index of the scores of two versions, over panes in which both served.",
+        _MWVP,
+    ),
+    Metric(
+        "ml_version_prediction_psi_critical",
+        "gauge",
+        "",
+        "PSI that two versions of the same scores exceed with probability alpha.",
+        _MWVP,
+    ),
+    Metric(
+        "ml_version_class_shift_sigmas",
+        "gauge",
+        "",
+        "Class share minus the peer's, in standard errors, over panes in which both served.",
+        (*_MWVP, "class"),
+    ),
+    Metric(
+        "ml_version_quality_difference",
+        "gauge",
+        "",
+        "A measure of quality minus the peer's, over panes in which both served and whose labels have matured.",
+        (*_MWVP, "metric"),
+    ),
+    *(
+        Metric(
+            f"ml_version_quality_difference_{bound}",
+            "gauge",
+            "",
+            f"{bound.capitalize()} end of the 95 % interval of ml_version_quality_difference.",
+            (*_MWVP, "metric"),
+        )
+        for bound in ("lower", "upper")
+    ),
     Metric("ml_labelled_rows", "gauge", "", "Labelled predictions in the matured window.", _MWS, _SEGMENT),
     Metric(
         "ml_labelled_predictions_total",

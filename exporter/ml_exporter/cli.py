@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -132,19 +132,23 @@ def _instant_us(text: str) -> int:
 def check(path: Path) -> None:
     """Validate the configuration and its baselines, and print how many series each model will export."""
     loaded = load(path)
-    counts = checking.series(loaded)
-    for name, count in counts.items():
+    forecasts = checking.series(loaded)
+    for name, found in forecasts.items():
         limit = loaded.config.models[name].series_limit
-        click.echo(f"{name}: {count} series (limit {limit}), baseline {loaded.baselines[name].fingerprint}")
+        click.echo(f"{name}: {found.count} series (limit {limit}), baseline {loaded.baselines[name].fingerprint}")
+        if len(found.series) > 1:
+            click.echo(f"{name}: {_listed(found.series)}")
         for warning in loaded.baselines[name].warnings:
             click.echo(f"{name}: {warning}", err=True)
-        if count > limit:
-            click.echo(
-                f"{name}: {count - limit} series would be dropped. Raise series_limit or configure fewer windows.",
-                err=True,
-            )
-    if any(count > loaded.config.models[name].series_limit for name, count in counts.items()):
+        if found.dropped:
+            count, action = sum(found.dropped.values()), "Raise series_limit, or configure fewer windows or segments"
+            click.echo(f"{name}: {count} series would be dropped: {_listed(found.dropped)}. {action}.", err=True)
+    if any(found.dropped for found in forecasts.values()):
         sys.exit(1)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
 
 
 @cli.command()

@@ -3,6 +3,7 @@
 The field docs below are the source of the generated reference `docs/config.md`.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Literal
@@ -10,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from ml_exporter.errors import ConfigError, Problem, shown
-from ml_exporter.records import FEATURE_PREFIX, SCORE_PREFIX, Field, Kind, Stream
+from ml_exporter.records import FEATURE_PREFIX, SCORE_PREFIX, SEGMENT_PREFIX, Field, Kind, Stream
 from ml_exporter.streams import misread, overlaps
 from ml_exporter.strict import Duration, Section, Size, read
 
@@ -19,7 +20,12 @@ Task = Literal["binary", "multiclass", "regression"]
 DECISION_THRESHOLD = 0.5
 LEAST_DEAD_LETTER_BYTES = 64 << 10
 Corrections = Literal["first", "last"]
+Comparison = Literal["previous", "last_week", "version"]
 WINDOW_UNITS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
+VERSION = "version"
+"""The segment that reads the column of the version."""
+MAX_COMBINATIONS = 1_000_000
+"""Most combinations of the values of all segments: what a prediction that waits for its label remembers."""
 _WINDOW = re.compile(r"^([1-9]\d*)([mhd])$", re.ASCII)
 
 
@@ -190,6 +196,17 @@ class Windows(Section, frozen=True):
     """Windows of volume, predictions, scores, latency and quality."""
     quality: tuple[str, ...] = ("30d",)
     """Windows that quality has beside those of the head."""
+    segments: tuple[str, ...] = ("1d",)
+    """Windows of the gauges of segments and of the comparison of versions: some of those of the head and of quality."""
+
+
+class Segment(Section, frozen=True):
+    """A column whose values split the rows: each value gets rows, class shares and quality of its own."""
+
+    column: str | None = None
+    """Where the prediction record keeps it. Not for the segment `version`, which reads the column of the version."""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
+    """Most values with a name: the most frequent of the baseline, then those seen first. Others are `__other__`."""
 
 
 class Model(Section, frozen=True):
@@ -217,6 +234,10 @@ class Model(Section, frozen=True):
     """The latency agreement."""
     windows: Windows = Windows()
     """The windows."""
+    segments: dict[Name, Segment | None] = {}
+    """Parts of the rows that are watched beside the whole, by name. `version` needs no column."""
+    comparisons: tuple[Comparison, ...] = ()
+    """Beside the reference: the window before, the same window a week earlier, versions that serve at the same time."""
     false_alarms_per_month: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     """Budget that the critical values are computed from."""
     series_limit: Annotated[int, msgspec.Meta(ge=100)] = 2000
@@ -355,6 +376,7 @@ def _model_contradictions(model: Model, path: str) -> Iterator[Problem]:
             where, got = f"{path}.features.numeric.{feature}.range", f"[{low:g}, {high:g}]"
             yield Problem(where, "lowest before highest", got, "Put the lower one first")
     yield from _window_contradictions(model.windows, f"{path}.windows")
+    yield from _segment_contradictions(model, path)
 
 
 def _binary_contradictions(model: Model, path: str) -> Iterator[Problem]:
@@ -407,7 +429,9 @@ _TASK_CONTRADICTIONS: Mapping[Task, Callable[[Model, str], Iterator[Problem]]] =
 def _window_contradictions(windows: Windows, path: str) -> Iterator[Problem]:
     if not windows.head:
         yield Problem(f"{path}.head", "at least one window", "none", "Add one, for example 1d")
-    for key, names in (("features", windows.features), ("head", windows.head), ("quality", windows.quality)):
+    known_to_segments = tuple(dict.fromkeys((*windows.head, *windows.quality)))
+    for key in ("features", "head", "quality", "segments"):
+        names = getattr(windows, key)
         for name in dict.fromkeys(names):
             where = f"{path}.{key}"
             if not _WINDOW.match(name):
@@ -415,8 +439,42 @@ def _window_contradictions(windows: Windows, path: str) -> Iterator[Problem]:
             elif key == "features" and name not in windows.head:
                 known = ", ".join(windows.head) or "none"
                 yield Problem(where, f"windows of the head ({known})", shown(name), "Add it there")
+            elif key == "segments" and name not in known_to_segments and names != Windows().segments:
+                known = ", ".join(known_to_segments) or "none"
+                yield Problem(where, f"windows of the head or of quality ({known})", shown(name), "Add it there")
             if names.count(name) > 1:
                 yield Problem(where, "every window once", f"{shown(name)} twice", "Remove one of them")
+
+
+def _segment_contradictions(model: Model, path: str) -> Iterator[Problem]:
+    where = f"{path}.segments"
+    for name, segment in model.segments.items():
+        column = segment.column if segment else None
+        if name == VERSION and column is not None:
+            action = "Remove `column`, or name the segment otherwise"
+            yield Problem(f"{where}.version.column", "none: it is predictions.columns.version", shown(column), action)
+        elif name != VERSION and column is None:
+            yield Problem(f"{where}.{name}", "`column`", "none", "Say where the log keeps it")
+    by_version = {f"{where}.version": VERSION in model.segments, f"{path}.comparisons": VERSION in model.comparisons}
+    for key, wanted in by_version.items():
+        if wanted and model.predictions.columns.version is None:
+            yield Problem(key, "predictions.columns.version", "none", "Say where the log keeps the version")
+    for name in dict.fromkeys(model.comparisons):
+        if model.comparisons.count(name) > 1:
+            yield Problem(f"{path}.comparisons", "each once", f"{shown(name)} twice", "Remove one of them")
+    count = math.prod(limit + 2 for limit in segment_limits(model).values())
+    if count > MAX_COMBINATIONS:
+        got = f"{count:,} (limits + 2, multiplied)"
+        yield Problem(where, f"at most {MAX_COMBINATIONS:,} combinations of values", got, "Lower limits")
+
+
+def segment_limits(model: Model) -> Mapping[str, int]:
+    """The segments of a model with their limits, in the order of the file.
+
+    `version` is one of them where versions are compared.
+    """
+    limits = {name: (segment or Segment()).limit for name, segment in model.segments.items()}
+    return limits | ({VERSION: Segment().limit} if VERSION in model.comparisons and VERSION not in limits else {})
 
 
 def kinds(model: Model) -> Mapping[str, str]:
@@ -446,6 +504,9 @@ def prediction_fields(model: Model) -> tuple[Field, ...]:
         found.append(Field("label_timestamp", _path(columns.label_timestamp), "time", may_lack=True))
     scores = columns.scores
     found += [Field(SCORE_PREFIX + name, _path(scores[name]), "number") for name in model.classes if name in scores]
+    for name, segment in model.segments.items():
+        if segment and segment.column is not None:
+            found.append(Field(SEGMENT_PREFIX + name, _path(segment.column), "text"))
     outer = _path(model.features.object) if model.features.object else ()
     for name, kind in kinds(model).items():
         key = model.features.prefix + name

@@ -21,6 +21,7 @@ from ml_exporter.dead_letter import DeadLetter
 from ml_exporter.loading import Loaded, maturity_seconds
 from ml_exporter.pipeline import Counting, Timing
 from ml_exporter.records import REJECT_REASONS, Batch, Ints, Role, Stream
+from ml_exporter.segments import plan
 from ml_exporter.sources.follow import Position, SourceError
 from ml_exporter.sources.rows import Parsed
 from ml_exporter.sources.tail import Tail, Workers
@@ -106,7 +107,9 @@ class Fleet:
         for name, model in config.models.items():
             source = config.sources[model.predictions.source]
             timing = Timing.of(model, config.time, source, maturity_seconds(loaded, name))
-            counting = countings[name] = Counting(loaded.baselines[name].layout, timing, model.labels is not None)
+            baseline = loaded.baselines[name]
+            bys = plan(model, baseline.segments)
+            counting = countings[name] = Counting(baseline.layout, timing, model.labels is not None, bys=bys)
             if model.labels:
                 counting.set_rules(model.labels.corrections, model.labels.max_pending)
         feeds = []

@@ -11,14 +11,15 @@ import pyarrow.compute as pc
 
 from ml_exporter.baseline import Baseline
 from ml_exporter.calibration import Reference, calibrate
-from ml_exporter.config import Config, Model, label_stream, prediction_stream
+from ml_exporter.config import VERSION, Config, Model, label_stream, prediction_stream, segment_limits
 from ml_exporter.errors import BaselineError, Problem
 from ml_exporter.fitting import fit_layout
 from ml_exporter.ingest import FinishedLogs, read_all
 from ml_exporter.layout import Layout
 from ml_exporter.panes import Grid
 from ml_exporter.pipeline import Counting, Timing, micros
-from ml_exporter.records import Batch, schema
+from ml_exporter.records import SEGMENT_PREFIX, Batch, schema
+from ml_exporter.segments import ranked
 
 _EVER_US = 1 << 61
 """Later than any event: reference data is neither in the future nor too late, and falls into hours only."""
@@ -63,7 +64,9 @@ def make(config: Config, name: str, logs: ReferenceLogs, directory: Path) -> Mad
         known = read_all(config.sources[model.labels.source], logs.labels, wanted, directory)
         labels = _together(known.batches, schema(wanted.fields))
     reference = _count(fit_layout(table, model, config.time, labels), config, model, (table, labels))
-    made = calibrate(name, model, config.time, reference)
+    limits = {by: limit for by, limit in segment_limits(model).items() if by != VERSION}
+    names = {by: ranked(table.column(SEGMENT_PREFIX + by), limit) for by, limit in limits.items()}
+    made = replace(calibrate(name, model, config.time, reference), segments=names)
     return Made(made, predictions.rejected + known.rejected, predictions.unread_bytes + known.unread_bytes)
 
 

@@ -106,8 +106,9 @@ class Panes:
         """
         if time_us <= self.newest_us:
             return
-        self.newest_us = time_us
-        self.drop_before(FINE, self.grid.fine_from(time_us))
+        before, self.newest_us = self.grid.fine_from(self.newest_us), time_us
+        if self.grid.fine_from(time_us) > before:
+            self.drop_before(FINE, self.grid.fine_from(time_us))
 
     def drop_before(self, kind: str, start_us: int) -> None:
         """Forgets the panes of a kind that start earlier."""
@@ -116,14 +117,40 @@ class Panes:
             self._rest.pop(key, None)
             self.changed.add(key)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no pane."""
+        return not (self._dense or self._rest)
+
+    @property
+    def oldest_us(self) -> int | None:
+        """Start of the oldest pane."""
+        return min((start for _, start in self._dense.keys() | self._rest.keys()), default=None)
+
+    def get(self, key: Key) -> Vector | None:
+        """The vector of a pane, if there is one. Not to be changed."""
+        if key in self._dense:
+            return self._dense[key]
+        return self._at_rest(key) if key in self._rest else None
+
+    def items(self) -> Iterator[tuple[Key, Vector]]:
+        """Every pane. The vectors are not to be changed."""
+        for key in sorted(self._dense.keys() | self._rest.keys()):
+            yield key, self._dense[key] if key in self._dense else self._at_rest(key)
+
+    def clear(self) -> None:
+        """Forgets every pane."""
+        self.changed.update(self._dense.keys() | self._rest.keys())
+        self._dense.clear()
+        self._rest.clear()
+
     def sum(self, start_us: int, end_us: int) -> Vector:
         """The vector of a span as `Grid.span` gives it."""
         total = self.layout.zeros()
-        for key in self._cover(start_us, end_us):
-            if key in self._dense:
-                total += self._dense[key]
-            elif key in self._rest:
-                total += self._at_rest(key)
+        for key in self.cover(start_us, end_us):
+            pane = self.get(key)
+            if pane is not None:
+                total += pane
         return total
 
     def settle(self) -> Iterator[tuple[Key, bytes | None]]:
@@ -142,7 +169,8 @@ class Panes:
             if projection is not None:
                 self.changed.add(key)
 
-    def _cover(self, start_us: int, end_us: int) -> Iterator[Key]:
+    def cover(self, start_us: int, end_us: int) -> Iterator[Key]:
+        """The panes of which a span consists, there or not."""
         grid = self.grid
         if start_us < grid.fine_from(self.newest_us):
             last = grid.start(HOUR, end_us)

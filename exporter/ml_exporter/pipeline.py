@@ -5,7 +5,7 @@ No I/O, and `now` is an argument.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
@@ -13,15 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_exporter.baseline import Baseline
-from ml_exporter.catalogue import HistogramSample, Sample, labels_of
-from ml_exporter.config import Config, Corrections, Model, Source, Time, window_seconds
-from ml_exporter.config import Windows as DefaultWindows
-from ml_exporter.groups import group_rows
+from ml_exporter.catalogue import HistogramSample, Sample
+from ml_exporter.config import VERSION, Config, Corrections, Model, Source, Time, window_seconds
+from ml_exporter.groups import Groups, group_rows
 from ml_exporter.heads import Scored, known
 from ml_exporter.join import Join, Joined, Records, Rules, hash_ids, label_dtype
 from ml_exporter.layout import Layout, Vector
 from ml_exporter.panes import Grid, Panes
-from ml_exporter.records import LABEL_STATUSES, VIOLATION_KINDS, Batch, Ints
+from ml_exporter.parts import earlier_of, pairs_of, segments_of
+from ml_exporter.records import FEATURE_PREFIX, LABEL_STATUSES, SEGMENT_PREFIX, VIOLATION_KINDS, Batch, Ints
+from ml_exporter.segments import OTHER, By, Codes, Panned, Segments
 from ml_exporter.statistics.dispersion import alpha_from_budget, state
 from ml_exporter.units import DELAY_UNIT, LATENCY_UNIT
 from ml_exporter.vectorise import Vectoriser, make_vectoriser
@@ -34,7 +35,6 @@ MAX_VERSIONS = 20
 MAX_PENDING = 20_000_000
 DELAYS = 5
 """How many times the 95th percentile of the label delay a window with quality by arrival is long."""
-OTHER = "__other__"
 NO_VERSION = ""
 NULL_RATIO = "feature_null_ratio"
 NULL_RATIO_WINDOW = "1h"
@@ -61,13 +61,14 @@ class Timing:
 
         Panes are kept as long as any window can reach, and a label joins only while its prediction's pane is kept.
         """
-        longest = max(
-            window_seconds(name, time)
-            for name in (*model.windows.head, *model.windows.features, *model.windows.quality)
-        )
+        names = (*model.windows.head, *model.windows.features, *model.windows.quality)
+        longest = max(window_seconds(name, time) for name in names)
+        earlier = max((window_seconds(name, time) for name in model.windows.features), default=0.0)
+        reach = {"previous": earlier * 2, "last_week": earlier + 7 * time.day}
+        reaches = (reach.get(name, 0.0) for name in model.comparisons)
         labels = model.labels
         seconds = (source.settle, source.idle_after, time.stale_after, time.future_tolerance, maturity_seconds)
-        kept = longest + maturity_seconds + 2 * time.day
+        kept = max((longest + maturity_seconds, *reaches)) + 2 * time.day
         waits = (labels.grace, min(labels.expire_after, kept - time.day)) if labels else (0.0, 0.0)
         grid = Grid(micros(time.pane), micros(time.hour))
         return cls(grid, *(micros(item) for item in (*seconds, kept, *waits)))
@@ -85,6 +86,8 @@ class Counting:
     layout: Layout
     timing: Timing
     has_labels: bool
+    bys: tuple[By, ...] = ()
+    segments: Segments = field(init=False)
     panes: Panes = field(init=False)
     scopes: dict[tuple[str, str], Panes] = field(default_factory=dict)
     combinations: list[tuple[str, ...]] = field(default_factory=lambda: [()])
@@ -105,6 +108,19 @@ class Counting:
         self.set_rules("first", MAX_PENDING)
         self.total = self.layout.zeros()
         self.vectoriser = make_vectoriser(self.layout)
+        self.segments = Segments(self.layout.head, self.timing.grid, self.bys, self.scopes)
+        self._head = make_vectoriser(self.layout.head)
+        self._show_segments()
+
+    def _show_segments(self) -> None:
+        """What the store keeps of the segments beside their panes."""
+        self.combinations, self.segment_names = self.segments.combinations, self.segments.names
+
+    def adopt_segments(self) -> tuple[str, ...]:
+        """Fits what the store loaded to the segments that are configured. Returns in words what was reset."""
+        reset = self.segments.restore(self.segment_names, self.combinations)
+        self._show_segments()
+        return reset
 
     def set_rules(self, corrections: Corrections, max_pending: int) -> None:
         """Starts an empty join by the configured rules."""
@@ -133,9 +149,22 @@ class Counting:
         self.panes.add_groups(keys, matrix)
         self.total += matrix.sum(axis=0)
         self._count_versions(table, times)
+        codes = self._count_segments(table, Panned(keys, groups, matrix))
         if self.has_labels:
-            self._wait(table, times, scored)
+            self._wait(table, times, scored, codes)
             self._take_own_labels(table, times, now_us)
+
+    def _count_segments(self, table: pa.Table, panned: Panned) -> Codes:
+        """Counts the rows in the panes of their values; returns the codes of the values."""
+        codes = self.segments.read(table)
+        of_head = [name for name in table.column_names if not name.startswith((FEATURE_PREFIX, SEGMENT_PREFIX))]
+
+        def count(rows: Codes | None, groups: Groups) -> Vector:
+            part = table.select(of_head)
+            return self._head.predictions(part if rows is None else part.take(rows), groups, self.has_labels)[0]
+
+        self.segments.add(codes, panned, count, self.panes.newest_us)
+        return codes
 
     def _count_versions(self, table: pa.Table, times: Vector) -> None:
         if "version" not in table.column_names:
@@ -152,11 +181,12 @@ class Counting:
             self.by_version[kept] += count
             self.versions_us[kept] = max(seen, self.versions_us.get(kept, 0))
 
-    def _wait(self, table: pa.Table, times: Vector, scored: Scored) -> None:
+    def _wait(self, table: pa.Table, times: Vector, scored: Scored, codes: Codes) -> None:
         kept = scored.known & np.asarray(pc.is_valid(table.column("id")).to_numpy(), np.bool_)
         fresh = np.zeros(int(kept.sum()), self.join.dtype)
         fresh["hash"], fresh["time_us"] = hash_ids(table.column("id"))[kept], times[kept]
         fresh["predicted"], fresh["scores"] = scored.predicted[kept], scored.scores[kept]
+        fresh["segment"] = self.segments.combine(codes)[kept]
         self._joined(self.join.predictions(fresh))
 
     def labels(self, batch: Batch, now_us: int) -> Mapping[str, Ints]:
@@ -201,7 +231,8 @@ class Counting:
             if joined.first is joined.added:
                 self.total += added
             elif len(joined.first):
-                self.total += self._vectors(joined.first, np.zeros(len(joined.first), np.int64))[1][0]
+                _, groups = group_rows(np.zeros(len(joined.first), np.int64))
+                self.total += _label_vectors(self.vectoriser, joined.first, groups)[0]
 
     def _add_labels(self, records: Records, sign: int) -> Vector:
         """Adds what labels count to the panes of their predictions and, where quality goes by arrival, to their own.
@@ -211,27 +242,39 @@ class Counting:
         arriving, total = self.layout.arriving, self.layout.zeros()
         for times, cells in ((records["time_us"], ~arriving), (records["label_us"], arriving)):
             if cells.any():
-                keys, matrix = self._vectors(records, self.panes.keys(times))
-                matrix = np.where(cells, sign * matrix, 0)
+                keys, groups = group_rows(self.panes.keys(times))
+                matrix = np.where(cells, sign * _label_vectors(self.vectoriser, records, groups), 0)
                 self.panes.add_groups(keys, matrix)
                 total += matrix.sum(axis=0)
+                self._add_segment_labels(records, Panned(keys, groups, matrix), sign * cells)
         return total
 
-    def _vectors(self, records: Records, keys: Vector) -> tuple[Vector, Vector]:
-        """What labelled records add, by key. Delays are whole milliseconds."""
-        distinct, groups = group_rows(keys)
-        scored = self.vectoriser.scored(records["predicted"], records["scores"])
-        delay = np.maximum(records["label_us"] - records["time_us"], 0) // 1000 / 1000
-        return distinct, self.vectoriser.labels(scored, records["actual"], delay, groups)
+    def _add_segment_labels(self, records: Records, panned: Panned, signs: Vector) -> None:
+        """Adds to the values that the predictions were counted under. `signs`: 0 for cells that go elsewhere."""
+
+        def count(rows: Codes | None, groups: Groups) -> Vector:
+            some = records if rows is None else records[rows]
+            return _label_vectors(self._head, some, groups) * signs[: self.segments.layout.size]
+
+        codes = self.segments.codes_of(records["segment"])
+        self.segments.add(codes, panned, count, self.panes.newest_us)
 
     def expire(self, now_us: int) -> None:
         """Forgets what no window can reach any more."""
         oldest = self.panes.newest_us - self.timing.retention_us
         self.versions_us = {name: seen for name, seen in self.versions_us.items() if seen >= oldest}
         self.panes.drop_before("hour", oldest)
+        self.segments.expire(oldest, self.panes.newest_us)
         hour_us = self.timing.grid.hour_us
         self.join.oldest_us = -(-oldest // hour_us) * hour_us  # where the first hour that is kept begins
         self.statuses.update(self.join.expire(self.panes.newest_us, now_us))
+
+
+def _label_vectors(vectoriser: Vectoriser, records: Records, groups: Groups) -> Vector:
+    """What labelled records add, by group. Delays are whole milliseconds."""
+    scored = vectoriser.scored(records["predicted"], records["scores"])
+    delay = np.maximum(records["label_us"] - records["time_us"], 0) // 1000 / 1000
+    return vectoriser.labels(scored, records["actual"], delay, groups)
 
 
 def windows_at(counting: Counting, name: str, model: Model, time: Time, now_us: int) -> Windows:
@@ -260,6 +303,22 @@ def _long_enough(layout: Layout, matured: tuple[Window, ...]) -> Iterator[str]:
     delay = delay_quantile(layout, longest.vector, 0.95) if longest else None
     if delay is not None:
         yield from (window.name for window in matured if window.seconds >= DELAYS * delay)
+
+
+def with_parts(windows: Windows, counting: Counting, model: Model, time: Time) -> Windows:
+    """The windows with what they are compared with: segments, earlier windows, versions."""
+    newest_us, segments = counting.panes.newest_us, counting.segments
+    current = [window for window in windows.current if window.name in model.windows.segments]
+    quality = [window for window in windows.quality if window.name in model.windows.segments]
+    bounds = (newest_us - counting.timing.retention_us, micros(time.day))
+    by_version = VERSION in model.comparisons
+    return replace(
+        windows,
+        segments=tuple(segments_of(segments, newest_us, current, quality)),
+        earlier=tuple(earlier_of(counting.panes, windows.for_features(), model.comparisons, bounds)),
+        versions=tuple(pairs_of(segments, newest_us, current)) if by_version else (),
+        version_quality=tuple(pairs_of(segments, newest_us, quality)) if by_version else (),
+    )
 
 
 def _windows(counting: Counting, names: Iterable[str], time: Time, end_us: int) -> Iterator[Window]:
@@ -310,6 +369,8 @@ def evaluate(
     stale = not windows.current or now_us - windows.current[0].end_us > counting.timing.stale_after_us
     yield from _identity(counting, baseline, name, config, now_us)
     yield from _counters(counting, name)
+    if not stale:
+        windows = with_parts(windows, counting, model, config.time)
     for vital in ALWAYS if stale else (*ALWAYS, *VITALS):
         yield from vital(windows, baseline)
 
@@ -382,35 +443,3 @@ def _label_counters(layout: Layout, total: Vector, name: str) -> Iterator[Sample
         pairs, cells["confusion"].tolist() if "confusion" in cells else (), strict=False
     ):
         yield Sample("ml_confusion_total", (name, actual, predicted), float(count))
-
-
-AnySample = Sample | HistogramSample
-
-
-def capped(samples: list[AnySample], limit: int) -> list[AnySample]:
-    """The samples without what goes beyond `limit` series. A histogram counts with all its buckets.
-
-    First go windows that are not configured by default, then feature gauges over short windows, then other feature
-    gauges, then the rest; within each, the last ones first.
-    """
-    sizes = [len(item.counts) + 2 if isinstance(item, HistogramSample) else 1 for item in samples]
-    excess = sum(sizes) - limit
-    gone: set[int] = set()
-    for place in sorted(range(len(samples)), key=lambda place: (-_expendable(samples[place]), -place)):
-        if excess <= 0:
-            break
-        gone.add(place)
-        excess -= sizes[place]
-    return [item for place, item in enumerate(samples) if place not in gone]
-
-
-def _expendable(sample: AnySample) -> int:
-    """How soon a sample goes when there are too many, 0 the last."""
-    labels = labels_of(sample)
-    usual = DefaultWindows()
-    window = labels.get("window")
-    if window is not None and window not in (*usual.head, *usual.features, *usual.quality):
-        return 3
-    if "feature" not in labels:
-        return 0
-    return 2 if window is not None and window != usual.features[-1] else 1

@@ -36,6 +36,7 @@ ARROW_TYPES: Mapping[Kind, pa.DataType] = {
 
 FEATURE_PREFIX = "feature:"
 SCORE_PREFIX = "score:"
+SEGMENT_PREFIX = "segment:"
 
 REJECT_REASONS = (
     "malformed",

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from ml_exporter import __version__
+from ml_exporter.budget import capped
 from ml_exporter.catalogue import HistogramSample, Sample
 from ml_exporter.dead_letter import NAME, DeadLetter
 from ml_exporter.errors import ProblemsError, StateError
@@ -24,7 +25,7 @@ from ml_exporter.exposition import Renderer, compress, count_series, process_met
 from ml_exporter.ingest import Fleet, source_samples
 from ml_exporter.layout import project
 from ml_exporter.loading import Loaded, load
-from ml_exporter.pipeline import capped, evaluate, windows_at
+from ml_exporter.pipeline import evaluate, windows_at
 from ml_exporter.store import Store
 from ml_exporter.web import ModelRow, Server, Snapshot, create_app
 

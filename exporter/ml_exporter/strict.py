@@ -138,6 +138,8 @@ def _quantity(kind: type, value: Any, path: str, problems: list[Problem]) -> Any
 
 def _leaf_problem(kind: Any, value: Any, path: str, error: msgspec.ValidationError) -> Problem:
     base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    if get_origin(base) is tuple and get_origin(get_args(base)[0]) is Literal and isinstance(value, list):
+        base = get_args(base)[0]
     if get_origin(base) is Literal:
         allowed = ", ".join(str(item) if str(item)[:1].isalnum() else repr(item) for item in get_args(base))
         return Problem(

@@ -129,8 +129,9 @@ def load(database: sqlite3.Connection, directory: Path, name: str, counting: Cou
     if (facts["pane_us"], facts["hour_us"]) != (grid.pane_us, grid.hour_us):
         _forget_panes(database, name, counting)
         counting.join.forget()
+        counting.adopt_segments()
         return ("every pane and waiting prediction (time.pane or time.hour changed)",)
-    reset = _load_panes(database, name, counting, row[0], facts["newest_us"])
+    reset = _load_panes(database, name, counting, row[0], facts["newest_us"]) + counting.adopt_segments()
     if facts["record"] != _record(counting.layout) or set(_WAITING_SLICES) & set(reset):
         counting.join.forget()
         return (*reset, "every waiting prediction (classes or decision_threshold changed)")

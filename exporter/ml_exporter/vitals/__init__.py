@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from ml_exporter.baseline import Baseline
 from ml_exporter.catalogue import Sample
-from ml_exporter.vitals import data, drift, labels, latency, prediction, quality
+from ml_exporter.vitals import data, drift, earlier, labels, latency, prediction, quality, segments, versions
 from ml_exporter.vitals.windows import Windows
 
 Vital = Callable[[Windows, Baseline], Iterator[Sample]]
@@ -32,5 +32,8 @@ VITALS: tuple[Vital, ...] = (
     quality.quality,
     labels.coverage,
     labels.selection,
+    earlier.earlier,
+    versions.versions,
+    segments.segments,
 )
 """Vitals that are withheld when the windows are stale."""

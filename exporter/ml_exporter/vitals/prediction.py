@@ -1,7 +1,7 @@
 """Predictions: class shares and their shift, score drift, confidence, default answers, errors."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ml_exporter.baseline import SCORE, Baseline
 from ml_exporter.catalogue import Sample
@@ -21,16 +21,19 @@ def class_ratios(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
     if not layout.is_class:
         return
     for window in windows.current:
-        counts = layout.cells(window.vector, "predictions")["classes"]
-        rows = int(counts.sum())
-        for name, count in zip(layout.classes, counts.tolist(), strict=True):
-            if rows:
-                yield Sample("ml_prediction_class_ratio", (windows.model, window.name, name), count / rows)
-    counts = layout.cells(baseline.vector, "predictions")["classes"]
-    for name, count in zip(layout.classes, counts.tolist(), strict=True):
-        if counts.sum():
-            labels = (windows.model, REFERENCE, name)
-            yield Sample("ml_prediction_baseline_class_ratio", labels, count / int(counts.sum()))
+        for name, share in shares(layout, window.vector).items():
+            yield Sample("ml_prediction_class_ratio", (windows.model, window.name, name), share)
+    for name, share in shares(layout, baseline.vector).items():
+        yield Sample("ml_prediction_baseline_class_ratio", (windows.model, REFERENCE, name), share)
+
+
+def shares(layout: Layout, vector: Vector) -> Mapping[str, float]:
+    """Share of each class; nothing without rows, or where predictions are numbers."""
+    if not layout.is_class:
+        return {}
+    counts = layout.cells(vector, "predictions")["classes"]
+    rows = int(counts.sum())
+    return {name: count / rows for name, count in zip(layout.classes, counts.tolist(), strict=True)} if rows else {}
 
 
 def class_shift(windows: Windows, baseline: Baseline) -> Iterator[Sample]:

@@ -10,7 +10,7 @@ from ml_exporter.statistics.intervals import Interval
 from ml_exporter.tasks import Multiclass, Regression
 from ml_exporter.vitals import binary, multiclass, regression
 from ml_exporter.vitals.measures import Measures
-from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, phi_of
+from ml_exporter.vitals.windows import REFERENCE, Estimate, Window, Windows, phi_of
 
 
 def labelled(layout: Layout, vector: Vector) -> Measures:
@@ -39,16 +39,7 @@ def interval(found: Measures, name: str, noise: Phi) -> Interval | None:
 def quality(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
     """Every measure with its interval by matured window, and its value in the reference."""
     for window in windows.quality:
-        found = labelled(baseline.layout, window.vector)
-        key = (windows.model, window.name)
-        yield Sample("ml_labelled_rows", key, float(found.rows))
-        for name, value in values(found).items():
-            metric, labels = _of_class(name, key)
-            yield Sample(f"ml_{metric}", labels, value)
-            ends = interval(found, name, phi_of(baseline, window, name))
-            if ends:
-                yield Sample(f"ml_{metric}_lower", labels, ends.lower)
-                yield Sample(f"ml_{metric}_upper", labels, ends.upper)
+        yield from measures(windows.model, window, baseline)
     for name, value in values(labelled(baseline.layout, baseline.vector)).items():
         metric, labels = _of_class(name, (windows.model, REFERENCE))
         yield Sample(f"ml_baseline_{metric}", labels, value)
@@ -58,6 +49,20 @@ def _of_class(name: str, key: tuple[str, str]) -> tuple[str, tuple[str, ...]]:
     """Metric and labels of a measure: those of a class have one label more."""
     metric, _, label = name.partition(":")
     return metric, (*key, label) if label else key
+
+
+def measures(model: str, window: Window, baseline: Baseline) -> Iterator[Sample]:
+    """Labelled rows, and every measure with its interval, over one window of the whole or of a part of it."""
+    found = labelled(baseline.layout, window.vector)
+    key = (model, window.name)
+    yield Sample("ml_labelled_rows", key, float(found.rows))
+    for name, value in values(found).items():
+        metric, labels = _of_class(name, key)
+        yield Sample(f"ml_{metric}", labels, value)
+        ends = interval(found, name, phi_of(baseline, window, name))
+        if ends:
+            yield Sample(f"ml_{metric}_lower", labels, ends.lower)
+            yield Sample(f"ml_{metric}_upper", labels, ends.upper)
 
 
 def estimates(layout: Layout, vector: Vector) -> Iterator[tuple[str, Estimate | None]]:

@@ -10,6 +10,8 @@ from ml_exporter.layout import Vector
 
 REFERENCE = "reference"
 """The label `baseline` of everything compared with the reference."""
+PREVIOUS, LAST_WEEK = "previous", "last_week"
+"""The label `baseline` of what is compared with the window before, or with the same one a week earlier."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,10 @@ class Windows:
     latency_limit_seconds: float
     arrived: tuple[Window, ...] | None = None
     """Where quality counts fall into the time of the label: the current windows that are long enough for it."""
+    segments: "tuple[Segment, ...]" = ()
+    earlier: "tuple[Earlier, ...]" = ()
+    versions: "tuple[Pair, ...]" = ()
+    version_quality: "tuple[Pair, ...]" = ()
 
     @property
     def quality(self) -> tuple[Window, ...]:
@@ -47,6 +53,40 @@ class Windows:
     def for_features(self) -> tuple[Window, ...]:
         """The current windows that feature gauges are computed over."""
         return tuple(window for window in self.current if window.name in self.features)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The rows of a model that have a value: windows as of the whole, with vectors of the head."""
+
+    by: str
+    value: str
+    current: tuple[Window, ...]
+    matured: tuple[Window, ...]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A window, and the vector of an earlier one that it is compared with: `previous` or `last_week`."""
+
+    baseline: str
+    window: Window
+    vector: Vector
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two versions over the panes of a window in which both served.
+
+    `here` and `there`, shape (blocks, cells of the head), are the rows of the version and of its peer in the same runs
+    of panes, in order.
+    """
+
+    window: Window
+    version: str
+    peer: str
+    here: Vector
+    there: Vector
 
 
 class Estimate(NamedTuple):
