@@ -498,3 +498,55 @@ def test_both_parsers_agree(fast, lines, times):
     """Each generated line is repeated among good ones, so that most become a group with a skeleton of its own."""
     chunk = chunk_of((lines * times + GOOD[:80])[:900])
     assert_same(fast, chunk)
+
+
+MANY = [
+    STREAM,
+    Stream("strict", "predictions", (*FIELDS[:4], Field("score", ("score",), "number", True)), ((("version",), "v1"),)),
+    Stream("truth", "labels", (*FIELDS[:2], Field("label", ("features", "c"), "text", True))),
+    Stream("other", "labels", (Field("timestamp", ("c",), "time"), Field("id", ("x",), "id")), ((("extra",), "a"),)),
+]
+"""Streams that want different rows of the same lines."""
+
+
+@settings(max_examples=50, deadline=None)
+@given(lines=st.lists(dirty_lines(), max_size=12), times=st.integers(1, 70), cut=st.integers(0, 200))
+def test_both_parsers_agree_for_many_streams(lines, times, cut):
+    """And a line gives the same, whatever chunk it is in."""
+    streams = MANY
+    lines = (lines * times + GOOD[:80])[:900]
+    with Scanner() as scanner:
+        quick, slow = parser(union(streams), LIMIT, scanner), parser(union(streams), LIMIT, None)
+        found = [split(one.parse(chunk_of(lines), 0), streams) for one in (quick, slow)]
+    halves = [chunk_of(lines[:cut]), chunk_of(lines[cut:])]
+    parts = [split(slow.parse(half, place), streams) for half, place in zip(halves, (0, len(halves[0])), strict=True)]
+    for index, stream in enumerate(streams):
+        one, other = (item.batches[index] for item in found)
+        assert one.table.equals(other.table)
+        assert one.offsets.tolist() == other.offsets.tolist()
+        assert one.violations == other.violations
+        assert places_of(one.refused) == places_of(other.refused)
+        pieces = [item.batches[index] for item in parts]
+        assert pa.concat_tables([item.table for item in pieces]).equals(one.table), stream
+        assert sum((Counter(item.violations) for item in pieces), Counter()) == one.violations
+    assert places_of(found[0].refused) == places_of(found[1].refused)
+    assert found[0].lines == found[1].lines == sum(item.lines for item in parts)
+
+
+def places_of(refused):
+    return {reason: places.tolist() for reason, places in refused.items()}
+
+
+@pytest.mark.parametrize("count", [3, 100], ids=["slow", "fast"])
+@pytest.mark.parametrize(
+    ("spelled", "text"),
+    [("2", "2"), ("2.50", "2.50"), ("true", "true"), ('"2"', "2"), ('"a\\u00e9"', "aé"), ("[1, 2]", "[1,2]")],
+)
+def test_a_condition_is_on_the_text_of_a_value(fast, count, spelled, text):
+    stream = Stream("flights", "predictions", FIELDS[:2], ((("event",), text),))
+    rows = [json.dumps(record(number) | {"event": "?"}).replace('"?"', spelled).encode() for number in range(count)]
+    others = [json.dumps(record(number) | {"event": None}).encode() for number in range(count)]
+    with Scanner() as scanner:
+        found = split(parser(union([stream]), LIMIT, scanner).parse(chunk_of(rows + others), 0), [stream])
+    assert found.batches[0].table.num_rows == count
+    assert {reason: len(places) for reason, places in found.refused.items()} == {"no_model": count}
