@@ -88,6 +88,12 @@ def test_files_that_are_named_exist(page):
             assert (ROOT / piece).exists(), piece
 
 
+def test_the_page_of_formats_shows_a_configuration_that_works():
+    for text in fences(ROOT / "docs" / "formats.md", "yaml"):
+        found = config.parse(text)
+        assert [item.model for item in config.streams_of(found, "log")] == ["flights", "ships", "flights"]
+
+
 def test_the_readme_shows_a_configuration_that_works():
     (text,) = fences(ROOT / "README.md", "yaml")
     found = config.parse(text)
