@@ -3,6 +3,7 @@ r"""Chunks cut at the end of a line or, in CSV, of a record.
 - A line longer than the limit is handed over in part, so that the parser rejects it once, and skipped.
 - Bytes that are NUL at the start of a line are skipped: the hole that a writer leaves who keeps his place in a
   truncated file.
+- A CSV record that is another header ends a chunk; it is the header of the next.
 - A CSV record with a quote that never closes: see `quoted`. In a file that has rested its first line is handed over
   alone, so that the parser rejects it, and reading goes on at the next line.
 """
@@ -14,6 +15,7 @@ import msgspec
 
 from ml_exporter.config import Source
 from ml_exporter.sources.contents import Content
+from ml_exporter.sources.csv_header import next_header
 from ml_exporter.sources.positions import Chunk, FilePosition
 from ml_exporter.sources.quoted import record_ends
 
@@ -60,7 +62,16 @@ class Cutter:
         too_long = not lines and len(window) - begin > self.limit
         if too_long:
             lines, end = window[begin : begin + self.limit + 1] + b"\n", len(window)
-        moved = msgspec.structs.replace(file, offset=file.offset + end, skipping=too_long)
+        header = file.header
+        found = (
+            next_header(lines, header, self.delimiter.decode(), self.limit) if self.is_csv and not too_long else None
+        )
+        if found and found[0] == 0:  # rows below it are of another chunk than those above
+            line = lines[: found[1]].removeprefix(_BYTE_ORDER_MARK).rstrip(b"\r\n")
+            lines, end, header = b"", begin + found[1], line
+        elif found:
+            lines, end = lines[: found[0]], begin + found[0]
+        moved = msgspec.structs.replace(file, offset=file.offset + end, skipping=too_long, header=header)
         return Chunk(lines, file.path, file.offset + begin, file.header), moved
 
     def _end(self, window: bytes, begin: int, gives_up: bool) -> int:
