@@ -169,13 +169,6 @@ def test_another_format_is_refused_and_left_alone(tmp_path: Path, newer: str) ->
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", FILE]
 
 
-def test_what_is_no_state_is_refused_and_left_alone(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_bytes(b"not a database" * 100)
-    with pytest.raises(StateError, match="expected a state directory that can be written, got file is not a database"):
-        Store(tmp_path)
-    assert (tmp_path / FILE).read_bytes() == b"not a database" * 100
-
-
 def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(

@@ -474,6 +474,20 @@ METRICS: tuple[Metric, ...] = (
         "Times that the notes about refused lines could not be written to the dead-letter file.",
         (),
     ),
+    Metric(
+        "ml_exporter_state_set_aside",
+        "gauge",
+        "",
+        "Damaged states and runs that were set aside in the state directory and wait for somebody to look at them.",
+        (),
+    ),
+    Metric(
+        "ml_exporter_clock_jumps_total",
+        "counter",
+        "",
+        "Jumps of the wall clock against the steady one, by direction.",
+        ("direction",),
+    ),
     Metric("ml_exporter_series", "gauge", "", "Series exported for the model.", _M),
     Metric(
         "ml_exporter_series_dropped_total",

@@ -163,6 +163,17 @@ class Fleet:
             if self.countings[name].panes.newest_us:
                 self.countings[name].last_arrival_us = now_us
 
+    def shift(self, by_us: int) -> None:
+        """The clock jumped: what waits by the clock goes on waiting as long as before."""
+        for counting in self.countings.values():
+            counting.last_arrival_us += by_us
+            counting.join.early.shift(by_us)
+
+    @property
+    def unsaved_rows(self) -> int:
+        """Most rows that wait in the memory of one model for a commit or a run."""
+        return max((item.join.unsaved_rows for item in self.countings.values()), default=0)
+
     def expire(self, now_us: int) -> None:
         """Forgets what no window can reach."""
         for counting in self.countings.values():

@@ -161,6 +161,10 @@ class Panes:
             yield key, self._rest.get(key)
         self.changed.clear()
 
+    def touch_all(self) -> None:
+        """The store has none of the panes."""
+        self.changed.update(self._dense, self._rest)
+
     def restore(self, blobs: Iterable[tuple[Key, bytes]], projection: Projection | None, newest_us: int) -> None:
         """Takes back what the store kept. A projection carries over the slices that still fit."""
         self.newest_us = newest_us

@@ -11,6 +11,7 @@ import platform
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +20,16 @@ from types import FrameType
 from ml_exporter import __version__
 from ml_exporter.budget import capped
 from ml_exporter.catalogue import HistogramSample, Sample
+from ml_exporter.clock import Watch
 from ml_exporter.dead_letter import NAME, DeadLetter
 from ml_exporter.errors import ProblemsError, StateError
 from ml_exporter.exposition import Renderer, compress, count_series, process_metrics
 from ml_exporter.ingest import Fleet, source_samples
+from ml_exporter.join import UNSAVED_ROWS
 from ml_exporter.layout import project
 from ml_exporter.loading import Loaded, load
 from ml_exporter.pipeline import evaluate, windows_at
-from ml_exporter.store import Store
+from ml_exporter.store import DamagedError, Store
 from ml_exporter.web import ModelRow, Server, Snapshot, create_app
 
 log = logging.getLogger("ml_exporter")
@@ -36,16 +39,19 @@ POLL_SECONDS = 0.5
 
 @dataclass
 class Exporter:
-    """A running exporter. `clock` gives Unix seconds."""
+    """A running exporter. `clock` gives Unix seconds, `steady` those of a clock that never jumps."""
 
     path: Path
     clock: Callable[[], float] = time.time
+    steady: Callable[[], float] = time.monotonic
     reload_successful: bool = True
     state_up: bool = True
     snapshot: Snapshot | None = None
     evaluation_seconds: float = 0.0
     ready: bool = False
     dropped: int = 0
+    paused: bool = False
+    clock_jumps: Counter[str] = field(default_factory=Counter)
     loaded: Loaded = field(init=False)
     store: Store = field(init=False)
     dead_letter: DeadLetter = field(init=False)
@@ -59,18 +65,35 @@ class Exporter:
         self._renderer = Renderer()
         self._process = process_metrics()
         self._failing: dict[str, str] = {}
+        self._watch = Watch(self.clock(), self.steady())
 
     def _assemble(self, loaded: Loaded) -> Fleet:
         settings = loaded.config.dead_letter
         self.dead_letter.max_bytes, self.dead_letter.values = settings.max_size, settings.values
         fleet = Fleet.of(loaded, self.dead_letter)
+        try:
+            self._restore(fleet)
+        except DamagedError as error:
+            fleet.close()
+            self.store.start_afresh(error, {})
+            fleet = Fleet.of(loaded, self.dead_letter)
+            self._restore(fleet)
+        self._log_notes()
+        return fleet
+
+    def _restore(self, fleet: Fleet) -> None:
+        """Goes on where the last commit stood."""
         for name, counting in fleet.countings.items():
             counting.last_arrival_us = self.now_us()  # nobody knows yet whether the source is idle
             reset = self.store.load(name, counting)
             if reset:
                 log.warning("state reset model=%s slices=%s", name, ",".join(reset))
         fleet.restore(self.store.positions())
-        return fleet
+
+    def _log_notes(self) -> None:
+        for note in self.store.notes:
+            log.error("%s", note)
+        self.store.notes.clear()
 
     def reload(self) -> None:
         """Takes over the configuration on disk, or keeps the running one and says so in a metric."""
@@ -109,7 +132,16 @@ class Exporter:
         self.fleet.keep_counters(old)
 
     def read(self, until: float) -> bool:
-        """Reads until nothing more is there or the monotonic time has come. True: all was read."""
+        """Reads until nothing more is there or the monotonic time has come. True: all was read, or reading pauses.
+
+        It pauses while the state cannot be written and as much waits for it as memory may hold.
+        """
+        paused = not self.state_up and self.fleet.unsaved_rows >= UNSAVED_ROWS
+        if paused != self.paused:
+            log.error("reading %s", "pauses until the state can be written" if paused else "goes on")
+        self.paused = paused
+        if paused:
+            return True
         all_read = self.fleet.read(self.now_us, lambda: time.monotonic() >= until)
         self._log_sources()
         return all_read
@@ -124,6 +156,14 @@ class Exporter:
             log.info("source works again source=%s", name)
         self._failing = errors
 
+    def look_at_clock(self) -> None:
+        """Notices when the clock jumped, so that nothing waits longer or shorter for it."""
+        jump = self._watch.jump(self.clock(), self.steady())
+        if jump:
+            self.clock_jumps["forward" if jump > 0 else "backward"] += 1
+            log.warning("clock jumped seconds=%+.1f", jump)
+            self.fleet.shift(round(jump * 1e6))
+
     def now_us(self) -> int:
         """The clock in microseconds."""
         return round(self.clock() * 1e6)
@@ -137,6 +177,7 @@ class Exporter:
             if self.state_up:
                 log.error("commit failed: %s", error)
             self.state_up = False
+        self._log_notes()
 
     def _store(self) -> None:
         before = self.dead_letter.error
@@ -177,6 +218,9 @@ class Exporter:
         yield Sample("ml_exporter_last_evaluation_timestamp_seconds", (), self.clock())
         yield Sample("ml_exporter_evaluation_duration_seconds", (), self.evaluation_seconds)
         yield Sample("ml_exporter_state_up", (), float(self.state_up))
+        yield Sample("ml_exporter_state_set_aside", (), float(self.store.damaged))
+        for direction in ("forward", "backward"):
+            yield Sample("ml_exporter_clock_jumps_total", (direction,), float(self.clock_jumps[direction]))
         yield Sample("ml_exporter_dead_letter_failures_total", (), float(self.dead_letter.failures))
         yield Sample("ml_exporter_series_dropped_total", ("series_limit",), float(self.dropped))
 
@@ -241,6 +285,7 @@ def _loop(exporter: Exporter, stop: threading.Event, hup: threading.Event, alive
         if hup.is_set():
             hup.clear()
             exporter.reload()
+        exporter.look_at_clock()
         all_read = exporter.read(time.monotonic() + COMMIT_SECONDS)
         exporter.commit()
         exporter.ready = exporter.ready or exporter.fleet.caught_up

@@ -216,11 +216,13 @@ class Exporter:
 
 
 @contextmanager
-def serve(path: Path, name: str = "exporter", ready: str = "/-/ready") -> Iterator[Exporter]:
+def serve(
+    path: Path, name: str = "exporter", ready: str = "/-/ready", command: list[str] | None = None
+) -> Iterator[Exporter]:
     """Runs `ml-exporter serve`, by default until it caught up, and stops it with SIGTERM."""
 
     def arguments(port: int) -> list[str]:
-        return [*COMMAND, "--config", str(path), "--web.listen-address", f"127.0.0.1:{port}"]
+        return [*(command or COMMAND), "--config", str(path), "--web.listen-address", f"127.0.0.1:{port}"]
 
     with serving(name, arguments, path.parent, ready) as server:
         yield Exporter(server, path.parent)

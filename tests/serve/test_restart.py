@@ -3,13 +3,29 @@
 import random
 import resource
 import signal
+import sqlite3
 import sys
 import threading
 import time
+from contextlib import closing
 
 import pytest
+from servers import until
 from tests.serve import service
-from tests.serve.service import append, counted, label, lines, prediction, predictions, recount, run_to_the_end, serve
+from tests.serve.service import (
+    SOON,
+    append,
+    counted,
+    label,
+    lines,
+    prediction,
+    predictions,
+    recount,
+    run_to_the_end,
+    serve,
+)
+
+from ml_exporter.store import FILE
 
 
 class Writer(threading.Thread):
@@ -175,3 +191,61 @@ def test_a_state_directory_that_cannot_be_used(baseline_text, tmp_path):
     assert done.returncode == 2
     assert f"{tmp_path / 'state'}: expected a state directory that can be written, got" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_state_is_set_aside_and_told(baseline_text, tmp_path):
+    path = service.prepare(tmp_path, baseline_text, "risk")
+    append(tmp_path / "risk.jsonl", predictions(60))
+    with serve(path, "first") as exporter:
+        exporter.until_counted("risk", 60)
+    (tmp_path / "state" / FILE).write_bytes(b"what a broken disk gives back")
+    with serve(path, "second") as exporter:
+        found = exporter.until_counted("risk", 60)  # all logs are read again
+        assert found("ml_exporter_state_set_aside") == 1
+        assert found("ml_exporter_state_up") == 1
+        assert "It was set aside as damaged-" in exporter.log()
+        (tmp_path / "state" / FILE).rename(tmp_path / "moved")
+        append(tmp_path / "risk.jsonl", predictions(40, first=60))
+        exporter.until_counted("risk", 100)
+        until((tmp_path / "state" / FILE).exists, SOON, "the state to be written again")
+        assert "vanished. It is written again." in exporter.log()
+    assert counted(path, "risk").rows == 100
+
+
+def test_a_panes_checksum_is_verified_at_the_start(baseline_text, tmp_path):
+    path = service.prepare(tmp_path, baseline_text, "risk")
+    append(tmp_path / "risk.jsonl", predictions(60))
+    with serve(path, "first") as exporter:
+        exporter.until_counted("risk", 60)
+    with closing(sqlite3.connect(tmp_path / "state" / FILE)) as state, state:
+        cells = bytearray(state.execute("SELECT cells FROM panes WHERE kind = 'hour'").fetchone()[0])
+        cells[-1] ^= 1
+        state.execute("UPDATE panes SET cells = ? WHERE kind = 'hour'", (bytes(cells),))
+    with serve(path, "second") as exporter:
+        assert exporter.until_counted("risk", 60)("ml_exporter_state_set_aside") == 1
+    assert counted(path, "risk").rows == 60
+
+
+def test_reading_pauses_while_nothing_can_be_written_and_memory_is_full(baseline_text, tmp_path):
+    """As much as memory may hold is fifty rows here."""
+    path = service.prepare(tmp_path, baseline_text, "risk")
+    append(tmp_path / "risk.jsonl", predictions(10))
+    limited = "import ml_exporter.serve as s; s.UNSAVED_ROWS = 50; from ml_exporter.cli import main; main()"
+    with serve(path, "paused", command=[sys.executable, "-c", limited, "serve"]) as exporter:
+        exporter.until_counted("risk", 10)
+        pid = exporter.server.process.pid
+        endless = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, endless))
+        append(tmp_path / "risk.jsonl", predictions(60, first=10))
+        exporter.until(lambda found: found("ml_exporter_state_up") == 0.0, "the state to fail")
+        exporter.until_counted("risk", 70)
+        append(tmp_path / "risk.jsonl", predictions(30, first=70))
+        exporter.until(lambda found: found("ml_exporter_source_lag_bytes", source="risk") > 0, "a lag")
+        until(lambda: "reading pauses until the state can be written" in exporter.log(), SOON, "a pause")
+        exporter.until_counted("risk", 70)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (endless, endless))
+        found = exporter.until_counted("risk", 100)
+        assert "reading goes on" in exporter.log()
+        exporter.until(lambda found: found("ml_exporter_source_lag_bytes", source="risk") == 0, "no lag")
+    assert counted(path, "risk").rows == 100
+    assert found("ml_exporter_state_up") == 1.0

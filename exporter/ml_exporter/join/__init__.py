@@ -9,11 +9,12 @@ from ml_exporter.join.ids import hash_ids
 from ml_exporter.join.joining import Changes, Join, Joined, Rules
 from ml_exporter.join.records import CLOSED, LABELLED, WAITING, Records, label_dtype, pending_dtype
 from ml_exporter.join.run import Columns, Filter, Run, merged
-from ml_exporter.join.shelf import Shelf
+from ml_exporter.join.shelf import UNSAVED_ROWS, Shelf
 
 __all__ = [
     "CLOSED",
     "LABELLED",
+    "UNSAVED_ROWS",
     "WAITING",
     "Changes",
     "Columns",

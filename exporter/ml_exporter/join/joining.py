@@ -86,6 +86,11 @@ class Join:
         """The type of pending records."""
         return self.shelf.dtype
 
+    @property
+    def unsaved_rows(self) -> int:
+        """Rows in memory, which nothing bounds while no run can be written."""
+        return self.shelf.memtable.rows + self.early.count
+
     def predictions(self, fresh: Records) -> Joined:
         """Takes in predictions and joins the labels that waited for them.
 

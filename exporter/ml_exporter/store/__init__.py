@@ -6,6 +6,7 @@ manifest in SQLite names it, and removed after it is no longer named.
 """
 
 from ml_exporter.store.database import Store
+from ml_exporter.store.opening import DamagedError
 from ml_exporter.store.schema import FILE, FORMAT
 
-__all__ = ["FILE", "FORMAT", "Store"]
+__all__ = ["FILE", "FORMAT", "DamagedError", "Store"]

@@ -2,21 +2,21 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ml_exporter.errors import Problem, StateError
+from ml_exporter.errors import StateError
 from ml_exporter.join import Changes, Join, Run
 from ml_exporter.layout import Layout, project, slices_from_json, slices_to_json
 from ml_exporter.panes import Key, Panes, is_intact
 from ml_exporter.pipeline import Counting
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.store.files import open_run, run_path, set_run_aside
-from ml_exporter.store.schema import EARLY, FILE, GONE, PENDING
+from ml_exporter.store.schema import EARLY, GONE, PENDING, checksum, sealed, unsealed
 
 WHOLE = ""
 """The scope of panes that are the whole model."""
@@ -74,7 +74,28 @@ def write(database: sqlite3.Connection, name: str, counting: Counting, plan: Pla
     facts |= {"combinations": counting.combinations, "segment_names": counting.segment_names}
     facts["record"] = _record(counting.layout)
     row = (name, slices_to_json(counting.layout.slices), json.dumps(facts))
-    database.execute("INSERT OR REPLACE INTO models VALUES (?, ?, ?)", row)
+    database.execute("INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?)", (*row, checksum(*row)))
+
+
+def write_positions(database: sqlite3.Connection, positions: Mapping[str, str]) -> None:
+    """Writes the position of every source within the transaction that is open."""
+    rows = [(*item, checksum(*item)) for item in positions.items()]
+    database.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", rows)
+
+
+def positions(database: sqlite3.Connection) -> Mapping[str, str]:
+    """The position of every source. Raises ValueError when one was damaged."""
+    rows = database.execute("SELECT source, position, checksum FROM positions").fetchall()
+    for source, position, expected in rows:
+        if checksum(source, position) != expected:
+            raise ValueError(f"a position of {source} with another checksum")
+    return {source: position for source, position, _ in rows}
+
+
+def clear(database: sqlite3.Connection, name: str) -> None:
+    """Forgets a model, which is then written whole."""
+    for table in ("panes", "journal", "runs"):
+        database.execute(f"DELETE FROM {table} WHERE model = ?", (name,))  # noqa: S608 - one of these names
 
 
 def _write_panes(database: sqlite3.Connection, name: str, panes: dict[str, list[tuple[Key, bytes | None]]]) -> None:
@@ -99,7 +120,7 @@ def _write_journal(database: sqlite3.Connection, name: str, plan: Plan) -> None:
         entries.append((PENDING, changes.pending))
     database.executemany(
         "INSERT INTO journal VALUES (NULL, ?, ?, ?)",
-        [(name, kind, records.tobytes()) for kind, records in entries if len(records)],
+        [(name, kind, sealed(records)) for kind, records in entries if len(records)],
     )
 
 
@@ -117,11 +138,13 @@ def _write_manifest(database: sqlite3.Connection, name: str, runs: list[Run]) ->
 def load(database: sqlite3.Connection, directory: Path, name: str, counting: Counting) -> tuple[str, ...]:
     """Fills `counting` with what was kept for a model, and returns what had to be reset.
 
-    Raises StateError when it is damaged.
+    Raises ValueError, KeyError or sqlite3.Error when it is damaged.
     """
-    row = database.execute("SELECT slices, facts FROM models WHERE name = ?", (name,)).fetchone()
+    row = database.execute("SELECT slices, facts, checksum FROM models WHERE name = ?", (name,)).fetchone()
     if row is None:
         return ()
+    if checksum(name, *row[:2]) != row[2]:
+        raise ValueError(f"facts of {name} with another checksum")
     facts, grid = json.loads(row[1]), counting.timing.grid
     counting.last_label_us, counting.versions_us = facts["last_label_us"], facts["versions_us"]
     counting.combinations = [tuple(item) for item in facts["combinations"]]
@@ -152,7 +175,7 @@ def _load_journal(database: sqlite3.Connection, name: str, join: Join) -> None:
     found = {kind: [np.zeros(0, dtype)] for kind, dtype in types.items()}
     rows = database.execute("SELECT kind, records FROM journal WHERE model = ? ORDER BY number", (name,))
     for kind, records in rows:
-        found[kind].append(np.frombuffer(records, types[kind]))
+        found[kind].append(unsealed(records, types[kind]))
     join.restore(*(np.concatenate(found[kind]) for kind in (PENDING, EARLY, GONE)))
 
 
@@ -193,8 +216,7 @@ def _blobs(database: sqlite3.Connection, name: str, scope: str, size: int) -> It
         "SELECT kind, start, cells FROM panes WHERE model = ? AND scope = ?", (name, scope)
     ):
         if not is_intact(cells, size):
-            where = f"{FILE}: pane {kind} {start} of {name}"
-            raise StateError([Problem(where, "an undamaged pane", "another checksum", "Let the state be set aside")])
+            raise ValueError(f"a pane of {name} with another checksum")
         yield (kind, start), cells
 
 

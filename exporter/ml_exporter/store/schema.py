@@ -2,9 +2,12 @@
 
 import json
 import sqlite3
+import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ml_exporter.errors import Problem, StateError
 from ml_exporter.join import CLOSED, WAITING, Records, label_dtype, pending_dtype
@@ -12,13 +15,14 @@ from ml_exporter.panes import seal
 
 FORMAT = 2
 FILE = "state.sqlite"
+WAL = f"{FILE}-wal"
 PENDING, EARLY, GONE = "pending", "early", "gone"
 """Kinds of journal entries: versions of pending records, labels that came early, and which of those no longer wait."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS positions (source TEXT PRIMARY KEY, position TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS models (name TEXT PRIMARY KEY, slices TEXT, facts TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS positions (source TEXT PRIMARY KEY, position TEXT, checksum INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS models (name TEXT PRIMARY KEY, slices TEXT, facts TEXT, checksum INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS panes
     (model TEXT, scope TEXT, kind TEXT, start INTEGER, cells BLOB, PRIMARY KEY (model, scope, kind, start));
 CREATE TABLE IF NOT EXISTS journal (number INTEGER PRIMARY KEY, model TEXT, kind TEXT, records BLOB);
@@ -74,11 +78,14 @@ def _migrate_1(database: sqlite3.Connection) -> None:
 
     A label that was joined cannot be corrected any more: format 1 did not keep which one it was.
     """
-    for table in ("models", "panes", "runs"):
+    for table in ("positions", "models", "panes", "runs"):
         database.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     _create(database)
     for name, slices, facts in database.execute("SELECT name, slices, facts FROM old_models").fetchall():
-        database.execute("INSERT INTO models VALUES (?, ?, ?)", (name, slices, json.dumps(json.loads(facts) | _FACTS)))
+        row = (name, slices, json.dumps(json.loads(facts) | _FACTS))
+        database.execute("INSERT INTO models VALUES (?, ?, ?, ?)", (*row, checksum(*row)))
+    for row in database.execute("SELECT source, position FROM old_positions").fetchall():
+        database.execute("INSERT INTO positions VALUES (?, ?, ?)", (*row, checksum(*row)))
     for model, kind, start, cells in database.execute("SELECT model, kind, start, cells FROM old_panes"):
         sealed = seal(cells[:8], cells[8:])
         database.execute("INSERT INTO panes VALUES (?, '', ?, ?, ?)", (model, kind, start, sealed))
@@ -86,13 +93,31 @@ def _migrate_1(database: sqlite3.Connection) -> None:
         _journal(database, model, PENDING, _pending_of_1(np.frombuffer(blob, _OLD_PENDING)))
     for model, blob in database.execute("SELECT name, early FROM old_models"):
         _journal(database, model, EARLY, _labels_of_1(np.frombuffer(blob, _OLD_LABEL)))
-    for table in ("models", "panes", "runs"):
+    for table in ("positions", "models", "panes", "runs"):
         database.execute(f"DROP TABLE old_{table}")
 
 
 def _journal(database: sqlite3.Connection, model: str, kind: str, records: Records) -> None:
     if len(records):
-        database.execute("INSERT INTO journal VALUES (NULL, ?, ?, ?)", (model, kind, records.tobytes()))
+        database.execute("INSERT INTO journal VALUES (NULL, ?, ?, ?)", (model, kind, sealed(records)))
+
+
+def checksum(*texts: str) -> int:
+    """A checksum of the texts of a row."""
+    return zlib.crc32("\0".join(texts).encode(errors="surrogatepass"))
+
+
+def sealed(records: npt.NDArray[Any]) -> bytes:
+    """Records as a journal entry: a checksum of four bytes, then theirs."""
+    content = records.tobytes()
+    return zlib.crc32(content).to_bytes(4, "little") + content
+
+
+def unsealed(entry: bytes, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """What `sealed` made. Raises ValueError when it was damaged."""
+    if zlib.crc32(entry[4:]) != int.from_bytes(entry[:4], "little"):
+        raise ValueError("a journal entry with another checksum")
+    return np.frombuffer(entry, dtype, offset=4)
 
 
 _FACTS = {"combinations": [[]], "segment_names": {}, "record": [1, True]}
