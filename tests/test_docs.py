@@ -94,6 +94,12 @@ def test_the_page_of_formats_shows_a_configuration_that_works():
         assert [item.model for item in config.streams_of(found, "log")] == ["flights", "ships", "flights"]
 
 
+def test_the_page_of_tasks_shows_a_configuration_of_each():
+    found = [config.parse(text) for text in fences(ROOT / "docs" / "tasks.md", "yaml")]
+    tasks = [model.task for item in found for model in item.models.values()]
+    assert tasks == ["binary", "multiclass", "regression"]
+
+
 def test_the_readme_shows_a_configuration_that_works():
     (text,) = fences(ROOT / "README.md", "yaml")
     found = config.parse(text)

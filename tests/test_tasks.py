@@ -16,12 +16,13 @@ from tests.test_heads import assert_sound, labelled
 
 from ml_exporter.baseline import Baseline, dump, load
 from ml_exporter.calibration import Reference, calibrate
-from ml_exporter.catalogue import BY_NAME, HistogramSample, Sample
+from ml_exporter.catalogue import BY_NAME, HistogramSample, Sample, labels_of
 from ml_exporter.config import Config, parse
 from ml_exporter.fitting import fit_layout
 from ml_exporter.layout import Layout
 from ml_exporter.pipeline import Counting, evaluate
 from ml_exporter.records import Batch
+from ml_exporter.segments import By
 from ml_exporter.store import Store
 from ml_exporter.tasks import Regression
 from ml_exporter.units import WIDE_SPLIT, WIDE_UNIT
@@ -181,6 +182,32 @@ def test_every_sample_is_declared_once_and_finite(name: str) -> None:
         assert len(metric.labels) - len(metric.optional) <= len(item.labels) <= len(metric.labels)
         if isinstance(item, Sample):
             assert np.isfinite(item.value)
+
+
+@every_task
+def test_segments_versions_and_earlier_windows_of_every_task(name: str) -> None:
+    """Also where a pane of one version defines less than that of the other: no label, or no prediction of a class."""
+    limits = "    segments: {version: }\n    comparisons: [previous, last_week, version]\n"
+    config = parse(CONFIGS[name] + limits)
+    counting = Counting(LAYOUTS[name], build.timing(), has_labels=True, bys=(By("version", "version", "", 20),))
+    start, now = NOON - 8 * DAY, NOON
+    numbers = range(8 * 24 * 30)
+    rows = [row_of(name, start + x * 2 * MINUTE, x) | {"version": f"v{x % 2}"} for x in numbers]
+    counting.predictions(batch(name, rows), now)
+    counting.labels(batch(name, [label_of(name, now, x) for x in numbers if x % 5 and x % 36 > 6]), now)
+    baseline = build.baseline(LAYOUTS[name], counting.panes.sum(start // HOUR * HOUR, now))
+    found = [item for item in evaluate(counting, baseline, "flights", config, now) if isinstance(item, Sample)]
+    assert all(np.isfinite(item.value) for item in found)
+    keys = [(item.name, item.labels) for item in found]
+    assert len(set(keys)) == len(keys)
+    names = {item.name for item in found}
+    assert {"ml_version_prediction_psi", "ml_version_quality_difference_lower"} <= names
+    assert ("ml_version_class_shift_sigmas" in names) == (name != "regression")
+    measure = "ml_mean_absolute_error" if name == "regression" else "ml_accuracy"
+    parts = {labels_of(item).get("segment") for item in found if item.name == measure}
+    assert parts == {None, "v0", "v1"}
+    others = {labels_of(item).get("baseline") for item in found if item.name == "ml_prediction_psi"}
+    assert others == {"reference", "previous", "last_week"}
 
 
 def test_each_metric_of_the_catalogue_is_one_of_some_task() -> None:

@@ -91,8 +91,8 @@ def _phis(estimates: Estimates, layout: Layout, pair: Pair) -> Mapping[str, floa
     """How much more the difference of each statistic varies between the panes than with independent rows."""
     ours, others = ([dict(estimates(layout, row)) for row in part] for part in (pair.here, pair.there))
     return {
-        name: cluster_phi(_blocks([row[name] for row in ours]), _blocks([row[name] for row in others]))
-        for name in (ours[0] if ours else ())
+        name: cluster_phi(_blocks([row.get(name) for row in ours]), _blocks([row.get(name) for row in others]))
+        for name in dict.fromkeys(name for row in (*ours, *others) for name in row)
     }
 
 
