@@ -1,11 +1,15 @@
 """SIGHUP: the configuration on disk is taken over, or refused whole while the running one goes on."""
 
+import math
 import signal
 
 from tests.serve import service
 from tests.serve.service import append, model, predictions, serve
 
+from ml_exporter.serve import Exporter
+
 RELOADED = "ml_exporter_config_last_reload_successful"
+START = 1_700_000_000.0
 
 
 def test_a_bad_configuration_is_refused_and_shows(baseline_text, tmp_path):
@@ -102,3 +106,48 @@ def test_a_new_baseline_keeps_what_still_fits(baseline_text, tmp_path):
     assert after("ml_feature_psi", **temp) == before("ml_feature_psi", **temp) is not None
     assert after("ml_predictions_total", model="risk", version="v1") == 200
     assert after("ml_prediction_latency_seconds_count", model="risk") == 200
+
+
+def test_segments_come_and_go_and_what_is_reset_is_said(baseline_text, tmp_path, caplog):
+    """A segment that stays keeps its rows and, with a lower limit, their sum; another column begins anew."""
+    path = service.prepare(tmp_path, baseline_text, "risk")
+    now = [START]
+
+    def configure(**segments):
+        document = service.config("risk")
+        document["models"]["risk"]["segments"] = segments
+        service.write_config(tmp_path, document)
+
+    def rows(exporter, by):
+        found = service.Metrics(exporter.snapshot.exposition.decode())
+        return {
+            dict(labels)["segment"]: value
+            for (name, labels), value in found.values.items()
+            if name == "ml_window_rows" and {("segment_by", by), ("window", "1d")} <= labels
+        }
+
+    def again(exporter, reload=True):
+        if reload:
+            exporter.reload()
+        exporter.read(math.inf)
+        now[0] += 2  # the source is idle then, and the last pane full
+        exporter.publish()
+        return exporter
+
+    configure(carrier={"column": "features.carrier"}, version=None)
+    service.append(tmp_path / "risk.jsonl", service.lines(service.prediction(n, START - 30 + n) for n in range(30)))
+    exporter = again(Exporter(path, lambda: now[0] + 3), reload=False)
+    assert rows(exporter, "carrier") == {"AA": 10, "UA": 10, "DL": 10}
+    assert rows(exporter, "version") == {"v1": 30}
+    configure(carrier={"column": "features.carrier", "limit": 1})
+    assert rows(again(exporter), "carrier") == {"AA": 10, "__other__": 20}
+    assert rows(exporter, "version") == {}
+    assert "state reset model=risk slices=segment version" in caplog.text
+    caplog.clear()
+    configure(carrier={"column": "version"}, version=None)
+    assert rows(again(exporter), "carrier") == {}
+    assert "state reset model=risk slices=segment carrier" in caplog.text
+    service.append(tmp_path / "risk.jsonl", service.lines([service.prediction(31, now[0])]))
+    assert rows(again(exporter, reload=False), "carrier") == {"v1": 1}
+    assert rows(exporter, "version") == {"v1": 1}
+    exporter.close()
