@@ -298,3 +298,15 @@ def test_a_segment_that_is_added_begins_with_nothing() -> None:
     assert new.segments.codes_of(numbers).tolist() == [[-1, 2]]
     fresh = new.segments.combine(np.array([[2, 2]], np.intp))
     assert fresh.tolist() != numbers.tolist()
+
+
+def test_labels_of_a_value_that_lost_its_name_go_to_the_others() -> None:
+    """Also after the panes of its own are gone from the store."""
+    old = filled(COUNTRY)
+    numbers = old.segments.combine(np.array([[4]], np.intp))
+    assert old.segments.combinations[int(numbers[0])] == ("FR",)
+    new, _ = restarted(old, By("country", "segment:country", "geo.country", limit=2, known=("BR", "DE")))
+    settled(new)
+    new.segments.expire(NOON - 40 * DAY, NOON)
+    assert ("country", "FR") not in new.segments.scopes
+    assert new.segments.codes_of(numbers).tolist() == [[1]]

@@ -185,7 +185,9 @@ class Segments:
                 self._unused.append(number)
             elif number:
                 found = dict(zip(order, old, strict=True))
-                self.combinations[number] = tuple(found[by.name] if by.name in kept else FREE for by in self.bys)
+                self.combinations[number] = tuple(
+                    values.called(found[values.by.name]) if values.by.name in kept else FREE for values in self.values
+                )
                 codes = self._codes(self.combinations[number])
                 if NOWHERE not in codes:
                     self._numbers.setdefault(self._key(codes), number)

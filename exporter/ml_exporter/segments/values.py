@@ -109,6 +109,10 @@ class Values:
         labels = self.labels
         return labels.index(value) if value != FREE and value in labels else _FIXED.index(OTHER)
 
+    def called(self, value: str) -> str:
+        """The value that rows of a value are counted under now; nothing for nothing."""
+        return value if value == FREE or value in self.labels else OTHER
+
     def release(self, values: Iterable[str]) -> None:
         """Takes names back that are not the baseline's."""
         for value in set(values) - {*self.by.known, *_FIXED}:
