@@ -91,6 +91,22 @@ CASES = {
     "list in number": (line(score=[1]), kept([WRONG], score=math.inf)),
     "object in number": (line(score={"a": 1}), kept([WRONG], score=math.inf)),
     "empty object in number": (line(score={}), kept([WRONG], score=math.inf)),
+    "list of blanks in number": (replaced(b"0.25", b"[ \t]"), kept([WRONG], score=math.inf)),
+    "list with a comma too many": (replaced(b"0.25", b"[1,]"), "malformed"),
+    "list with an empty object": (line(score=[{}]), kept([WRONG], score=math.inf)),
+    "list of words as number": (line(score=["a", 'b"', ":"]), kept([WRONG], score=math.inf)),
+    "list with nan": (replaced(b"0.25", b"[nan]"), "malformed"),
+    "list with NaN": (replaced(b"0.25", b"[NaN]"), kept([WRONG], score=math.inf)),
+    "list of lists": (line(score=[[1], [2]]), kept([WRONG], score=math.inf)),
+    "list in flag": (line(fallback=[True]), kept([WRONG], fallback=None)),
+    "list in text with blanks": (replaced(b'"v1"', b"[ 1.50 ,\ttrue]"), kept(version="[1.50,true]")),
+    "empty list in text": (line(version=[]), kept(version="[]")),
+    "list of infinities in text": (replaced(b'"v1"', b"[1e400, -0]"), kept(version="[1e400,-0]")),
+    "extra list": (line(extra=[1, "a", None]), kept()),
+    "extra list with a wrong number": (line(extra=0).replace(b'"extra": 0', b'"extra": [01]'), "malformed"),
+    "extra list with a bare word": (line(extra=0).replace(b'"extra": 0', b'"extra": [inf]'), "malformed"),
+    "extra list that is not closed": (line(extra=0).replace(b'"extra": 0', b'"extra": [1'), "malformed"),
+    "extra list with invalid UTF-8": (line(extra=["a?"]).replace(b"a?", b"a\xff"), "malformed"),
     "boolean in number": (line(score=True), kept(score=1.0)),
     "integer in number": (line(score=3), kept(score=3.0)),
     "null number": (line(score=None), kept(score=None)),
@@ -331,6 +347,8 @@ def test_clean_lines_take_the_fast_way(monkeypatch, fast):
         + [line(number, extra=2) for number in range(100)]
         + [line(number, features={"q": 2}) for number in range(100)],
         [json.dumps(record(number) | {f"key{number % 7}": 1}).encode() for number in range(700)],
+        [line(number, score=[number], version=[1.5, None], fallback=[]) for number in range(100)],
+        [line(number, extra=[number, "a", None, "{[,"], features={"x": []}) for number in range(100)],
     ]
     for lines in clean:
         assert parse(fast, chunk_of(lines)).table.num_rows == len(lines)
@@ -392,6 +410,8 @@ def test_what_a_stream_refuses_takes_the_fast_way(monkeypatch, fast):
         ({"timestamp": None}, MISSING),
         ({"id": 1.5}, WRONG),
         ({"id": True}, WRONG),
+        ({"id": [1, 2]}, WRONG),
+        ({"timestamp": [1]}, "bad_timestamp"),
         ({"id": None}, MISSING),
     ):
         assert {found for _, found in parse(fast, chunk_of([line(n, **change) for n in range(99)])).rejects} == {reason}

@@ -8,6 +8,7 @@ declined, never guessed:
   and so is a line that is no valid JSON: all of it is null to DuckDB, and a line must have one value that is not.
 - A value in quotes in a number column is read from its text, and wrong. A number in a text column is taken as spelled.
 - A number that is not finite is spelled `NaN`, or declined.
+- A list is looked at in full: one that holds more than scalars is declined.
 
 Lines of several models are lines of several skeletons: each is taken by itself, with the fields that it has.
 """
@@ -32,8 +33,12 @@ FEWEST_LINES = 64
 """Fewer lines than this are faster parsed one by one."""
 _MOST_SKELETONS = 64
 _MOST_FAILURES = 8
-_STRING, _NULL, _MINUS, _NAN, _TRUE, _FALSE, _ZERO = b'"n-NtF0'.replace(b"F", b"f")
-_SCALAR = rf"{NUMBER[:-1]}$|^true$|^false$"
+_STRING, _NULL, _MINUS, _NAN, _TRUE, _FALSE, _ZERO, _LIST = b'"n-Ntf0['
+_SCALAR = rf"{NUMBER[1:-1]}|true|false|null"
+_LIST_OF_SCALARS = rf"\[[ \t]*(({_SCALAR})[ \t]*(,[ \t]*({_SCALAR})[ \t]*)*)?\]"
+_BARE = rf"^({NUMBER[1:-1]}|true|false|{_LIST_OF_SCALARS})$"
+_PLAIN = rf'({_SCALAR}|"[^"\\\x00-\x1f]*")'
+_PLAIN_LIST = rf"^\[[ \t]*({_PLAIN}[ \t]*(,[ \t]*{_PLAIN}[ \t]*)*)?\]$"
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,11 @@ class Cells:
         """The chosen values as the log spells them."""
         ends = self.found.ends(self.lines, self.place, chosen)
         return pc.ascii_trim_whitespace(_texts(self.lines, self.found.starts(self.place, chosen), ends))
+
+    def plain_lists(self, chosen: Flags) -> Flags:
+        """Which of the chosen values are lists of scalars and no more, so that the skeleton is right about the rest."""
+        plain: Flags = pc.match_substring_regex(self.spelled(chosen), _PLAIN_LIST).to_numpy(zero_copy_only=False)
+        return plain
 
     def quoted(self, chosen: Flags) -> tuple[pa.StringArray, Flags]:
         """The chosen values, which are strings, without their quotes, and which of them are plain: without escapes."""
@@ -172,6 +182,9 @@ def _others(lines: Lines, found: Match, skeleton: Skeleton, read: set[tuple[str,
             second = lines.octets[found.starts(place) + 1]
             fine = (initials == _STRING) | _is_digit(initials) | (initials == _TRUE) | (initials == _FALSE)
             fine |= (initials == _MINUS) & _is_digit(second)
+            lists = initials == _LIST
+            if lists.any():
+                fine[lists] = Cells(lines, found, place).plain_lists(lists)
             good &= fine | ((initials == _NULL) & (second == ord("u")))
     return good
 
@@ -192,21 +205,23 @@ def _same_nulls(cells: Cells, parsed: pa.Array) -> Flags:
 
 def _number(cells: Cells, parsed: pa.DoubleArray) -> Column:
     good = _same_nulls(cells, parsed)
-    strings = cells.initials == _STRING
-    has_strings = bool(strings.any())
+    strings, lists = cells.initials == _STRING, cells.initials == _LIST
+    wrong = strings | lists
+    has_wrong = bool(wrong.any())
     values = (parsed.fill_null(0.0) if parsed.null_count else parsed).to_numpy()
     finite = np.isfinite(values)
-    if finite.all() and not has_strings:
+    if finite.all() and not has_wrong:
         return Column(parsed, good)
     nan = cells.initials == _NAN
     nan[nan] = cells.spelled(nan).to_numpy(zero_copy_only=False) == "NaN"
     good &= finite | nan
-    if not has_strings:
+    if not has_wrong:
         return Column(pc.if_else(pa.array(finite), parsed, None), good)
     values = values.copy()
     texts, good[strings] = cells.quoted(strings)
     values[strings] = _numbers(texts)
-    return Column(pa.array(values, mask=nan | (cells.initials == _NULL)), good, strings)
+    good[lists], values[lists] = cells.plain_lists(lists), np.inf
+    return Column(pa.array(values, mask=nan | (cells.initials == _NULL)), good, wrong)
 
 
 def _numbers(texts: pa.StringArray) -> npt.NDArray[np.float64]:
@@ -226,7 +241,9 @@ def _text(cells: Cells, parsed: pa.StringArray) -> Column:
     if not bare.any():
         return Column(parsed, good)
     spelled = cells.spelled(bare)
-    good[bare] &= pc.match_substring_regex(spelled, _SCALAR).to_numpy(zero_copy_only=False)
+    good[bare] &= pc.match_substring_regex(spelled, _BARE).to_numpy(zero_copy_only=False)
+    if (cells.initials == _LIST).any():
+        spelled = pc.replace_substring_regex(spelled, r"[ \t]", "")
     return Column(pc.replace_with_mask(parsed, pa.array(bare), spelled), good)
 
 
@@ -251,8 +268,10 @@ def _time(cells: Cells, parsed: pa.StringArray) -> Column:
 def _flag(cells: Cells, parsed: pa.BooleanArray) -> Column:
     truth = (cells.initials == _TRUE) | (cells.initials == _FALSE)
     nulls = cells.initials == _NULL
-    wrong = (cells.initials == _STRING) | _is_digit(cells.initials)
+    lists = cells.initials == _LIST
+    wrong = (cells.initials == _STRING) | _is_digit(cells.initials) | lists
     good = wrong | (_same_nulls(cells, parsed) & (truth | nulls))
+    good[lists] = cells.plain_lists(lists)
     return Column(pc.if_else(pa.array(truth), parsed, None), good, wrong)
 
 

@@ -13,9 +13,9 @@ Why it is a proof. It holds for lines that are valid JSON, which DuckDB checks, 
 a real one. There, `":` ends a key, or begins a string `":..."`. The text that the skeleton expects before a value has
 the key with both its quotes, and a comma or brace before them, so its colon is no such string. A line has as many
 colons as the skeleton has keys: it has these keys and no other. Objects: a value starts with `{` exactly where the
-skeleton has one, and with `[` nowhere, so a line opens as many objects as the skeleton and closes as many; the closing
-braces of the skeleton all stand in their places, so there is no other. Hence every key is in the object where the
-skeleton has it. The comma that DuckDB allows before `}` is refused.
+skeleton has one, and a list holds none, which `columns` checks, so a line opens as many objects as the skeleton and
+closes as many; the closing braces of the skeleton all stand in their places, so there is no other. Hence every key is
+in the object where the skeleton has it. The comma that DuckDB allows before `}` is refused.
 """
 
 from dataclasses import dataclass
@@ -173,7 +173,7 @@ def match(lines: Lines, rows: Ints, skeleton: Skeleton) -> Match:
         good &= octets[ends + place] == octet
     for place, key in enumerate(skeleton.keys):
         opens = found.initials[place] == ord("{")
-        good &= opens if key.is_object else ~opens & (found.initials[place] != ord("["))
+        good &= opens if key.is_object else ~opens
         if key.closes:
             good &= ~_is_open_end(octets[colons[:, place] - key.before - 1])
     if good.all():
