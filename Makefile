@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --editable '.[dev,demo]'
 	@touch $@
 
-tools: ## Fetch Prometheus and Alertmanager, oldest and newest supported, into .tools/
+tools: ## Fetch Prometheus, Alertmanager and Pushgateway, oldest and newest supported, into .tools/
 	@.ci/fetch-tools
 
 test: venv tools ## Run the tests, doctests and rule tests (under 10 minutes)

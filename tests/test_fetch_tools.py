@@ -104,6 +104,15 @@ def test_tools_that_are_there_are_not_fetched_again(fetch_tools, tmp_path, monke
     monkeypatch.setattr(fetch_tools, "TOOLS", tmp_path)
     monkeypatch.setattr(fetch_tools, "run", lambda *_: pytest.fail("apt-get was called"))
     (tmp_path / "floor").mkdir()
-    (tmp_path / "floor" / "VERSIONS").write_text("  prometheus 2.42.0\n")
+    (tmp_path / "floor" / "VERSIONS").write_text("".join(f"  {link} 2.42.0\n" for link in fetch_tools.BINARIES))
     assert fetch_tools.main(["floor"]) == 0
     assert "prometheus 2.42.0" in capsys.readouterr().out
+
+
+def test_tools_without_a_program_that_was_added_are_fetched_again(fetch_tools, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch_tools, "TOOLS", tmp_path)
+    monkeypatch.setattr(fetch_tools.shutil, "which", lambda _: None)
+    (tmp_path / "floor").mkdir()
+    (tmp_path / "floor" / "VERSIONS").write_text("  prometheus 2.42.0\n  promtool 2.42.0\n")
+    with pytest.raises(fetch_tools.FetchError, match="pushgateway"):
+        fetch_tools.fetch("floor")

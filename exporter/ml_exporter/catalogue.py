@@ -488,6 +488,25 @@ METRICS: tuple[Metric, ...] = (
         "Jumps of the wall clock against the steady one, by direction.",
         ("direction",),
     ),
+    Metric("ml_exporter_batch_fit", "gauge", "", "1 if the last run of `once` found the data of the model fit.", _M),
+    Metric(
+        "ml_exporter_batch_last_run_timestamp_seconds", "gauge", "seconds", "When `once` last ran for the model.", _M
+    ),
+    Metric(
+        "ml_exporter_batch_last_success_timestamp_seconds",
+        "gauge",
+        "seconds",
+        "When `once` last found the data of the model fit.",
+        _M,
+    ),
+    Metric("ml_exporter_batch_rows", "gauge", "", "Lines that the last run of `once` read.", ("source",)),
+    Metric(
+        "ml_exporter_batch_rejected_rows",
+        "gauge",
+        "",
+        "Rows that the last run of `once` refused, by reason.",
+        ("source", "reason"),
+    ),
     Metric("ml_exporter_series", "gauge", "", "Series exported for the model.", _M),
     Metric(
         "ml_exporter_series_dropped_total",

@@ -7,20 +7,23 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ml_exporter import __version__, documents, generate
+from ml_exporter import __version__, documents, fitness, generate, pushgateway
 from ml_exporter import baseline as artefact
 from ml_exporter import check as checking
 from ml_exporter import make_baseline as making
 from ml_exporter import once as finished
 from ml_exporter import serve as serving
+from ml_exporter import textfile as files
 from ml_exporter.errors import ExporterError, Problem, ProblemsError
 from ml_exporter.exposition import Renderer
 from ml_exporter.loading import load, read_config
@@ -81,22 +84,124 @@ def serve(path: Path, address: str, level: str) -> None:
     serving.run(path, serving.Address(found[1].strip("[]"), int(found[2])), runbooks if runbooks.is_dir() else None)
 
 
+def _kept(context: click.Context, parameter: click.Parameter, value: object) -> object:
+    """Keeps an option in the context, for a command with more of them than a function should have arguments."""
+    context.ensure_object(dict)[str(parameter.name)] = value
+    return value
+
+
+_PATH = click.Path(path_type=Path)
+_PUSH_OPTIONS = (
+    click.option("--pushgateway", "url", callback=_kept, expose_value=False, help="Replace a group of this one."),
+    click.option(
+        "--pushgateway.job", "job", default="ml_exporter", show_default=True, callback=_kept, expose_value=False
+    ),
+    click.option(
+        "--pushgateway.grouping",
+        "grouping",
+        multiple=True,
+        callback=_kept,
+        expose_value=False,
+        help="A label of the group beside job, as name=value. May be repeated.",
+    ),
+    click.option(
+        "--pushgateway.auth-file",
+        "auth_file",
+        type=_PATH,
+        callback=_kept,
+        expose_value=False,
+        help="A file with user:password.",
+    ),
+    click.option(
+        "--pushgateway.ca-file",
+        "ca_file",
+        type=_PATH,
+        callback=_kept,
+        expose_value=False,
+        help="Certificates to trust, in PEM.",
+    ),
+    click.option(
+        "--pushgateway.timeout",
+        "timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=pushgateway.TIMEOUT_SECONDS,
+        show_default=True,
+        callback=_kept,
+        expose_value=False,
+        help="Seconds without an answer.",
+    ),
+)
+
+
+def _pushgateway_options(command: Callable[..., None]) -> Callable[..., None]:
+    return reduce(lambda decorated, option: option(decorated), reversed(_PUSH_OPTIONS), command)
+
+
+def _group(options: Mapping[str, Any]) -> pushgateway.Group | None:
+    """The group of a Pushgateway that the options name."""
+    if options["url"] is None:
+        return None
+    client = pushgateway.Client(options["auth_file"], options["ca_file"], options["timeout"])
+    return pushgateway.group(options["url"], options["job"], options["grouping"], client)
+
+
 @cli.command()
 @CONFIG
 @click.option("--at", help="Instant at which the windows end, ISO 8601 with zone. Default: the end of the data.")
-def once(path: Path, at: str | None) -> None:
-    """Print the gauges of finished logs. Nothing is remembered."""
-    result = finished.run(load(path), _instant_us(at) if at else None, time.time_ns() // 1000)
-    click.echo(Renderer().render(result.samples).decode(), nl=False)
+@click.option(
+    "--textfile", type=_PATH, help="Write a *.prom file for the textfile collector of the node exporter instead."
+)
+@_pushgateway_options
+@click.option(
+    "--max-rejected-ratio",
+    type=click.FloatRange(0, 1),
+    default=fitness.MAX_REJECTED_RATIO,
+    show_default=True,
+    help="Share of refused lines of a source beyond which its data is unfit.",
+)
+@click.option(
+    "--fail-on",
+    multiple=True,
+    type=click.Choice(["drift", "nulls"]),
+    help="Data is unfit too when a feature drifts, or is null, beyond the limits of the alerts. May be repeated.",
+)
+@click.pass_obj
+def once(
+    options: Mapping[str, Any],
+    path: Path,
+    at: str | None,
+    textfile: Path | None,
+    max_rejected_ratio: float,
+    fail_on: tuple[str, ...],
+) -> None:
+    """Print the gauges of finished logs, and say whether their data is fit. Nothing is remembered.
+
+    Exit code 0: the data is fit. 1: it is not, and stderr has a line for each reason. 2: nothing can be said, because
+    of the command line, the configuration, or an output that cannot be written.
+    """
+    group, target = _group(options), files.checked(textfile) if textfile else None
+    instant, now = _instant_us(at) if at else None, time.time()
+    result = finished.run(load(path), instant, round(now * 1e6), fitness.Limits(max_rejected_ratio, frozenset(fail_on)))
+    _say(result)
+    if target:
+        known = files.values_by_model(target, finished.SUCCESS)
+        files.write(target, Renderer().render(finished.exposed(result, now, known)))
+    if group:
+        known = group.values_by_model(finished.SUCCESS) if result.unfit else {}
+        group.replace(Renderer().render(finished.exposed(result, now, known)))
+    if not target and not group:
+        click.echo(Renderer().render(finished.exposed(result, now, {})).decode(), nl=False)
+    if result.findings:
+        sys.exit(1)
+
+
+def _say(result: finished.Finished) -> None:
+    """What was lost and what is unfit, a line each."""
     for source, reasons in result.rejected.items():
         for reason, count in sorted(reasons.items()):
             click.echo(f"{source}: {count} rows rejected: {reason}", err=True)
-    for source, size in result.unread_bytes.items():
-        _warn_unread(source, size)
-    for source, error in result.errors.items():
-        click.echo(f"{source}: {error}", err=True)
-    if result.errors:
-        sys.exit(1)
+    for finding in result.findings:
+        click.echo(f"unfit: {finding.text}", err=True)
 
 
 @contextmanager

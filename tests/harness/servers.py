@@ -1,4 +1,4 @@
-"""Run Prometheus, Alertmanager and a webhook receiver on loopback: for the live tests and the demo.
+"""Run Prometheus, Alertmanager, Pushgateway and a webhook receiver on loopback: for the live tests and the demo.
 
     with WebhookReceiver() as webhook, \\
          alertmanager(tools("floor"), config_for(webhook.url), folder) as am, \\
@@ -280,6 +280,17 @@ def alertmanager(
 
     with serving("alertmanager", command, folder) as server:
         yield Alertmanager(server)
+
+
+@contextmanager
+def pushgateway(binaries: Path, folder: Path, flags: Sequence[str] = (), ready: str = "/-/ready") -> Iterator[Server]:
+    """Run Pushgateway, which keeps its groups in memory alone."""
+
+    def command(port: int) -> list[str | Path]:
+        return [binaries / "pushgateway", f"--web.listen-address=127.0.0.1:{port}", "--persistence.file=", *flags]
+
+    with serving("pushgateway", command, folder / "pushgateway", ready) as server:
+        yield server
 
 
 @dataclass(frozen=True)
