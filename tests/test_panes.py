@@ -224,3 +224,31 @@ def test_dropped_panes_are_forgotten_wherever_they_were(kind: Any) -> None:
         ((kind, NOON - build.HOUR), True),
         ((kind, NOON), False),
     ]
+
+
+def test_long_windows_are_the_sum_of_their_hours_whatever_changes_in_between() -> None:
+    """Sums of blocks are kept; every way in which a pane changes has to reach them."""
+    layout, grid = build.layout(), build.grid()
+    panes, draw = Panes(layout, grid), np.random.default_rng(11)
+    panes.advance(NOON)
+    for step in range(400):
+        kind = step % 40
+        start = NOON - int(draw.integers(0, 30 * 24)) * build.HOUR
+        vector = draw.integers(0, 9, layout.size)
+        if kind == 39:
+            panes.drop_before(HOUR, NOON - int(draw.integers(20, 34)) * DAY)
+        elif kind == 29:
+            list(panes.settle())
+        elif kind == 19:
+            panes.add_groups(np.array([start]), -vector[None, :])
+        else:
+            panes.add_groups(np.array([start]), vector[None, :])
+        end = NOON - int(draw.integers(0, 5)) * build.HOUR
+        first = end - int(draw.integers(60, 29 * 24)) * build.HOUR
+        expected = layout.zeros()
+        for hour in range(first, end, build.HOUR):
+            pane = panes.get((HOUR, hour))
+            expected += 0 if pane is None else pane
+        assert panes.sum(first, end).tolist() == expected.tolist()
+    panes.clear()
+    assert not panes.sum(NOON - 20 * DAY, NOON).any()

@@ -17,6 +17,9 @@ from ml_exporter.layout import Layout, Projection, Vector
 
 FINE, HOUR = "fine", "hour"
 FINE_HOURS = 3
+BLOCK_HOURS = 24
+LONG_BLOCKS = 3
+"""Windows that hold so many blocks of hours are summed by block: their sums are kept, and only the ends are read."""
 _HEAD = 12
 
 Key = tuple[str, int]
@@ -70,6 +73,8 @@ class Panes:
     changed: set[Key] = field(default_factory=set)
     _dense: dict[Key, Vector] = field(default_factory=dict)
     _rest: dict[Key, bytes] = field(default_factory=dict)
+    _blocks: dict[int, Vector] = field(default_factory=dict)
+    """Sums of `BLOCK_HOURS` hours by start, for long windows; one goes when any of its hours changes."""
 
     def add(self, kind: str, start_us: int, vector: Vector) -> None:
         """Adds a vector to a pane."""
@@ -79,7 +84,16 @@ class Panes:
             self._dense[key] = self._at_rest(key) + vector if key in self._rest else vector.copy()
         else:
             pane += vector
+        self._changed(key)
+
+    def _changed(self, key: Key) -> None:
         self.changed.add(key)
+        if key[0] == HOUR and self._blocks:
+            self._blocks.pop(self._block_of(key[1]), None)
+
+    def _block_of(self, start_us: int) -> int:
+        length = BLOCK_HOURS * self.grid.hour_us
+        return start_us // length * length
 
     def add_groups(self, pane_starts_us: Vector, matrix: Vector) -> None:
         """Adds vectors to their hours, and to their fine panes where those are kept.
@@ -115,7 +129,7 @@ class Panes:
         for key in [key for key in self._dense.keys() | self._rest.keys() if key[0] == kind and key[1] < start_us]:
             self._dense.pop(key, None)
             self._rest.pop(key, None)
-            self.changed.add(key)
+            self._changed(key)
 
     @property
     def is_empty(self) -> bool:
@@ -143,15 +157,29 @@ class Panes:
         self.changed.update(self._dense.keys() | self._rest.keys())
         self._dense.clear()
         self._rest.clear()
+        self._blocks.clear()
 
     def sum(self, start_us: int, end_us: int) -> Vector:
         """The vector of a span as `Grid.span` gives it."""
-        total = self.layout.zeros()
-        for key in self.cover(start_us, end_us):
+        total, length = self.layout.zeros(), BLOCK_HOURS * self.grid.hour_us
+        first, last = -(-start_us // length) * length, self._block_of(end_us)
+        if start_us >= self.grid.fine_from(self.newest_us) or last - first < LONG_BLOCKS * length:
+            self._add_up(self.cover(start_us, end_us), total)
+            return total
+        self._add_up(self.cover(start_us, first), total)
+        for start in range(first, last, length):
+            if start not in self._blocks:
+                block = self._blocks[start] = self.layout.zeros()
+                self._add_up(((HOUR, start + hour * self.grid.hour_us) for hour in range(BLOCK_HOURS)), block)
+            total += self._blocks[start]
+        self._add_up(self.cover(last, end_us), total)
+        return total
+
+    def _add_up(self, keys: Iterable[Key], total: Vector) -> None:
+        for key in keys:
             pane = self.get(key)
             if pane is not None:
                 total += pane
-        return total
 
     def settle(self) -> Iterator[tuple[Key, bytes | None]]:
         """Compresses what changed, and yields each changed pane with its blob (None: it is gone) for the store."""
@@ -168,6 +196,7 @@ class Panes:
     def restore(self, blobs: Iterable[tuple[Key, bytes]], projection: Projection | None, newest_us: int) -> None:
         """Takes back what the store kept. A projection carries over the slices that still fit."""
         self.newest_us = newest_us
+        self._blocks.clear()
         for key, blob in blobs:
             self._rest[key] = blob if projection is None else compress(projection(decompress(blob)))
             if projection is not None:
