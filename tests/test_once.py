@@ -219,6 +219,17 @@ def test_vitals_beyond_their_limits(changes, expected):
     assert not list(fitness.of_model("risk", CONFIG, samples, fitness.Limits()))
 
 
+def test_only_the_reference_counts():
+    """Not earlier windows, against which a rising feature drifts every day, and not a feature without a limit."""
+    samples = list(vitals(psi=0.1))
+    samples.insert(0, Sample("ml_feature_psi", ("risk", "1d", "previous", "temp"), 5.0))
+    samples.append(Sample("ml_feature_psi", ("risk", "1d", "previous", "temp"), 5.0))
+    samples.append(Sample("ml_feature_psi", ("risk", "1d", "reference", "dewp"), 5.0))
+    samples.append(Sample("ml_feature_null_ratio", ("risk", "1h", "dewp"), 1.0))
+    both = fitness.Limits(fail_on=frozenset({"drift", "nulls"}))
+    assert not list(fitness.of_model("risk", CONFIG, samples, both))
+
+
 def test_the_limits_are_those_of_the_pack():
     rows = yaml.safe_load((generate.pack_dir() / "rules" / "thresholds.yaml").read_text())
     limits = {(row["signal"], row["window"], row["severity"]): row["value"] for row in rows if "window" in row}

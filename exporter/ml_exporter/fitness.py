@@ -4,6 +4,7 @@ The limits of vitals are those of the pack's alerts (`rules/thresholds.yaml`): a
 the reference's own windows show, in a window with enough rows.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from ml_exporter.config import Config
 from ml_exporter.errors import Problem
 from ml_exporter.ingest import Feed
 from ml_exporter.pipeline import NULL_RATIO, alerting_windows
+from ml_exporter.vitals.windows import REFERENCE
 
 MAX_REJECTED_RATIO = 0.01
 PSI_FLOOR = 0.2
@@ -81,9 +83,10 @@ def _drifting(name: str, windows: Iterable[str], samples: Sequence[Sample]) -> I
     for window in windows:
         limits = _by_feature(samples, "ml_feature_psi_critical", window)
         for feature, value in _by_feature(samples, "ml_feature_psi", window).items():
-            if value > max(PSI_FLOOR, limits[feature]) and limits[feature] <= PSI_CRITICAL_MAXIMUM:
+            critical = limits.get(feature, math.inf)
+            if value > max(PSI_FLOOR, critical) and critical <= PSI_CRITICAL_MAXIMUM:
                 where = f"models.{name}.features.{feature}"
-                expected = f"a PSI of at most {max(PSI_FLOOR, limits[feature]):.3g} over {window}"
+                expected = f"a PSI of at most {max(PSI_FLOOR, critical):.3g} over {window}"
                 yield Problem(where, expected, f"{value:.3g}", "See the runbook MLFeatureDrift")
 
 
@@ -92,10 +95,10 @@ def _null(name: str, windows: Iterable[str], samples: Sequence[Sample]) -> Itera
     for window in windows:
         limits = _by_feature(samples, "ml_feature_null_critical_ratio", window)
         for feature, value in _by_feature(samples, "ml_feature_null_ratio", window).items():
-            excess = max(NULL_FLOOR, limits[feature])
-            if value - usual[feature] > excess:
+            most = usual.get(feature, 0.0) + max(NULL_FLOOR, limits.get(feature, math.inf))
+            if value > most:
                 where = f"models.{name}.features.{feature}"
-                expected = f"at most {usual[feature] + excess:.3g} nulls over {window}"
+                expected = f"at most {most:.3g} nulls over {window}"
                 yield Problem(where, expected, f"{value:.3g}", "See the runbook MLFeatureNullRatioHigh")
 
 
@@ -111,5 +114,7 @@ def _by_feature(samples: Iterable[Sample], name: str, window: str | None = None)
     return {
         labels["feature"]: sample.value
         for sample in samples
-        if sample.name == name and (labels := labels_of(sample)).get("window") == window
+        if sample.name == name
+        and (labels := labels_of(sample)).get("window") == window
+        and labels.get("baseline", REFERENCE) == REFERENCE
     }
