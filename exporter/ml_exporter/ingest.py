@@ -6,6 +6,7 @@ the others go on.
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -230,14 +231,18 @@ class FinishedLogs:
 
 
 def read_all(settings: Source, files: Sequence[str], stream: Stream, directory: Path) -> FinishedLogs:
-    """Reads finished logs, in order; the files replace those of the settings. Raises SourceError."""
+    """Reads finished logs, in order; the files replace those of the settings. Raises SourceError.
+
+    A last line without newline is not read, unless the source is `complete`.
+    """
+    now = math.inf if settings.complete else 0.0
     batches: list[Batch] = []
     rejected: Counter[str] = Counter()
     unread = 0
     for path in files:
         end = Position()
         with Tail(_located(settings, path, directory), [stream]) as tail:
-            for parsed, behind in tail.batches(Position(), Event(), 0.0):
+            for parsed, behind in tail.batches(Position(), Event(), now):
                 end = behind
                 batches += parsed.batches
                 for refused in (parsed.refused, *(batch.refused for batch in parsed.batches)):

@@ -89,6 +89,9 @@ class Exporter:
             if reset:
                 log.warning("state reset model=%s slices=%s", name, ",".join(reset))
         fleet.restore(self.store.positions())
+        for feed in fleet.feeds:
+            for path in feed.tail.outside(feed.position):
+                log.info("no longer read source=%s: %s (the pattern of the source does not match it)", feed.name, path)
 
     def _log_notes(self) -> None:
         for note in self.store.notes:

@@ -151,3 +151,24 @@ def test_segments_come_and_go_and_what_is_reset_is_said(baseline_text, tmp_path,
     assert rows(again(exporter, reload=False), "carrier") == {"v1": 1}
     assert rows(exporter, "version") == {"v1": 1}
     exporter.close()
+
+
+def test_a_file_that_the_pattern_no_longer_matches_is_said(baseline_text, tmp_path):
+    path = service.prepare(tmp_path, baseline_text, "risk")
+    document = service.config("risk")
+    document["sources"]["risk"]["files"] = "*risk.jsonl"
+    service.write_config(tmp_path, document)
+    append(tmp_path / "risk.jsonl", predictions(3))
+    append(tmp_path / "b-risk.jsonl", predictions(4, first=3))
+    with serve(path) as exporter:
+        exporter.until_counted("risk", 7)
+        document["sources"]["risk"]["files"] = "risk.jsonl"
+        service.write_config(tmp_path, document)
+        exporter.send(signal.SIGHUP)
+        service.until(lambda: "no longer read" in exporter.log(), 30, "the reload")
+        append(tmp_path / "b-risk.jsonl", predictions(5, first=7))
+        append(tmp_path / "risk.jsonl", predictions(2, first=12))
+        exporter.until_counted("risk", 9)
+    said = [line for line in exporter.log().splitlines() if "no longer read" in line]
+    assert len(said) == 1
+    assert f"source=risk: {tmp_path / 'b-risk.jsonl'} (the pattern of the source does not match it)" in said[0]

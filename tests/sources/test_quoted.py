@@ -13,6 +13,8 @@ from ml_exporter.sources.quoted import record_ends
 
 def plain(content, delimiter, limit, whole):
     """The same by the definition, one byte at a time."""
+    if whole and content and content[-1:] != b"\n":
+        return [min(end, len(content)) for end in plain(content + b"\n", delimiter, limit, whole)]
     ends, start = [], 0
     while start < len(content):
         end = _plain_end(content, start, delimiter)
@@ -26,8 +28,6 @@ def plain(content, delimiter, limit, whole):
             end = first_line
         ends.append(end)
         start = end
-    if whole and content and (not ends or ends[-1] < len(content)):
-        ends.append(len(content))
     return ends
 
 
@@ -100,6 +100,12 @@ def test_a_stray_quote_costs_its_own_line(stray):
     good = b'7,"x"\n8,"y\nz"\n' * 30_000
     content = good + stray + b"\n" + good
     assert len(record_ends(content, b",", 1 << 16)) == 120_001
+
+
+def test_a_last_record_without_newline_is_one_record():
+    content = b'1,"two\nlines"'
+    assert record_ends(content, b",", 100).tolist() == [len(content)]
+    assert record_ends(content, b",", 100, whole=False).tolist() == []
 
 
 def test_many_stray_quotes():

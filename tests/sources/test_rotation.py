@@ -338,7 +338,7 @@ def drive(world, steps, mode):
 
 @pytest.mark.parametrize("mode", ["up", "between two looks", "down", "restarted"])
 @pytest.mark.parametrize("files", ["app.log", "app.log*"])
-@pytest.mark.parametrize("kind", ["jsonl"])
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_each_row_once(tmp_path, name, kind, files, mode):
     world = World(tmp_path, kind, files)

@@ -175,6 +175,17 @@ def continues(content: Content, file: FilePosition) -> bool:
     return len(before) == size and (not file.mark or digest(before) == file.mark)
 
 
+def first_written(content: Content) -> int:
+    """The place of the first byte that is not NUL: the end of the hole before it."""
+    place = 0
+    while found := content.read(place, _OUTPUT_BYTES):
+        written = found.lstrip(b"\0")
+        if written:
+            return place + len(found) - len(written)
+        place += len(found)
+    return place
+
+
 def marked(content: Content, file: FilePosition) -> FilePosition:
     """The position with a mark of what lies before it. Going back in a gzip file is too slow for that."""
     size = 0 if content.compressed else min(file.offset, SIGNED_BYTES)

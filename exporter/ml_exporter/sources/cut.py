@@ -81,7 +81,10 @@ class Cutter:
         ends = record_ends(window[begin:], self.delimiter, self.limit, whole=False)
         if len(ends):
             return begin + int(ends[-1])
-        return window.find(b"\n", begin) + 1 if gives_up else 0
+        if not gives_up or begin == len(window):
+            return 0
+        first = begin + int(record_ends(window[begin:], self.delimiter, self.limit)[0])
+        return first if first < len(window) else 0
 
     def last(self, window: bytes, file: FilePosition) -> Chunk:
         """What is left at the end of a finished file: a last line without newline, or records with an open quote."""

@@ -40,7 +40,7 @@ from ml_exporter.sources.locate import problem
 from ml_exporter.sources.newcomers import locate
 from ml_exporter.sources.positions import Chunk, FilePosition, Lag, Position, SourceError
 
-__all__ = ["Chunk", "FilePosition", "Handles", "Lag", "Position", "SourceError", "chunks", "lag"]
+__all__ = ["Chunk", "FilePosition", "Handles", "Lag", "Position", "SourceError", "chunks", "lag", "outside"]
 
 ROTATION_GRACE_SECONDS = 5.0
 """How long a rotated file must rest before its last line is complete: writers keep it open until they are told."""
@@ -83,7 +83,7 @@ def chunks(
     handles.close_others(position)
     problems += _wrong(position, now)
     if problems:
-        raise SourceError(problems)
+        raise SourceError(dict.fromkeys(problems))
 
 
 def _wrong(position: Position, now: float) -> Iterator[Problem]:
@@ -93,6 +93,13 @@ def _wrong(position: Position, now: float) -> Iterator[Problem]:
         if file.wrong and file.is_read and not (file.wrong == _ENDS_EARLY and rested < _GZIP_GRACE_SECONDS):
             expected = "a header line" if not file.offset and not file.path.endswith(".gz") else "a whole gzip file"
             yield Problem(file.path, expected, file.wrong, "Replace the file, or remove it")
+
+
+def outside(settings: Source, position: Position) -> list[str]:
+    """Files that were read, and are not any more since the pattern of the source was changed."""
+    paths = set(names.matching(settings.files)[0])
+    read = (file for file in position.files if file.is_read and not (file.rotated or file.done))
+    return [file.path for file in read if file.path not in paths and os.path.lexists(file.path)]
 
 
 def lag(settings: Source, position: Position, now: float) -> Lag:
@@ -145,7 +152,7 @@ class _Reading:
         content = content_of(self._descriptor, file.path)
         if content.compressed and (file.size, file.modified_ns) == (self._status.st_size, self._status.st_mtime_ns):
             return
-        headed = self._cutter.headed(content, file)
+        headed = self._cutter.headed(content, msgspec.structs.replace(file, wrong=""))
         if headed != file:
             file = self._behind(content, headed)
             yield Chunk(b"", file.path, file.offset), file

@@ -33,6 +33,9 @@ class Reader(Protocol):
     def lag(self, position: Position, now: float) -> Lag:
         """What was not read yet."""
 
+    def outside(self, position: Position) -> list[str]:
+        """Files that were read, and are not any more since the pattern of the source was changed."""
+
     def close(self) -> None:
         """Close every file."""
 
@@ -53,6 +56,10 @@ class _Growing:
         """See `Reader`."""
         return follow.lag(self.settings, position, now)
 
+    def outside(self, position: Position) -> list[str]:
+        """See `Reader`."""
+        return follow.outside(self.settings, position)
+
     def close(self) -> None:
         """See `Reader`."""
         self.handles.close()
@@ -72,6 +79,10 @@ class _Dropping:
     def lag(self, position: Position, now: float) -> Lag:
         """See `Reader`."""
         return parquet_files.lag(self.settings, position, now)
+
+    def outside(self, position: Position) -> list[str]:
+        """See `Reader`. A finished file is read to its end or not at all."""
+        return []
 
     def close(self) -> None:
         """See `Reader`. Files are open only while they are read."""

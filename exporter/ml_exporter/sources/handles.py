@@ -36,7 +36,7 @@ class Handles:
 
     def close_others(self, position: Position) -> None:
         """Close every file that the position does not name, that it has done with, or that others are newer than."""
-        read = [file for file in position.files if file.is_read and not file.done]
+        read = [file for file in position.files if file.is_read and not (file.done or file.wrong)]
         read.sort(key=lambda file: file.modified_ns, reverse=True)
         for key in set(self._open) - {file.key for file in read[:_LARGEST_NUMBER]}:
             os.close(self._open.pop(key))

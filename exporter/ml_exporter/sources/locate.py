@@ -17,7 +17,7 @@ from ml_exporter.sources import contents, names
 from ml_exporter.sources.contents import Content, content_of, continues, opened
 from ml_exporter.sources.handles import Handles
 from ml_exporter.sources.names import Found, Relative
-from ml_exporter.sources.positions import FilePosition, Key, Position
+from ml_exporter.sources.positions import HIDDEN, FilePosition, Key, Position
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 
@@ -47,7 +47,7 @@ class Search:
     lost: list[FilePosition] = field(default_factory=list)
     waiting: dict[Key, FilePosition] = field(default_factory=dict)
     nameless: list[FilePosition] = field(default_factory=list)
-    _open_only: set[FilePosition] = field(default_factory=set)
+    _open_sizes: dict[FilePosition, int] = field(default_factory=dict)
     claimed: set[Key] = field(default_factory=set)
     _blind: set[str] = field(default_factory=set)
 
@@ -68,7 +68,7 @@ class Search:
                 self.relatives.setdefault(relative.key, relative)
         self._by_name()
         self._by_content()
-        for file in self._open_only.intersection(self.lost):
+        for file in self._open_sizes.keys() & set(self.lost):
             self.lost.remove(file)
             self.located[file] = msgspec.structs.replace(file, rotated=True)
             self.claimed.add(file.key)
@@ -91,16 +91,16 @@ class Search:
         strays = self._strays()
         for file in files:
             at = self.matched.get(file.key)
-            if file.held or file.key in self.claimed or (file.foreign and at):
+            if file.held or (file.foreign and at):
                 continue
             found = at or self.relatives.get(file.key) or strays.get(file.key)
-            now = self._same(file, found)
+            now = None if file.key in self.claimed else self._same(file, found)
             if now and at and at.path == file.path and not (file.offset or file.rotated or file.gone):
                 self.waiting[file.key] = file
             elif now:
                 self.located[file] = now
                 self.claimed.add(now.key)
-            elif not file.foreign:
+            elif file.offset or file.rotated or file.key not in {other.key for other in self.nameless}:
                 self.lost.append(file)
 
     def _strays(self) -> dict[Key, Found]:
@@ -123,6 +123,8 @@ class Search:
         moved = self._moved(file, found)
         status = found.status
         unchanged = (file.size, file.modified_ns) == (status.st_size, status.st_mtime_ns) and not file.gone
+        if not file.signed and self._is_unproven(file, found, unchanged):
+            return None
         is_all_read = file.offset == status.st_size and not moved.rotated and self.handles.get(file) is None
         if not unchanged or not (file.done or file.wrong or is_all_read):
             try:
@@ -135,16 +137,25 @@ class Search:
         is_done = file.done and (unchanged or not moved.is_read)
         return moved if is_done == file.done else msgspec.structs.replace(moved, done=is_done)
 
+    def _is_unproven(self, file: FilePosition, found: Found, unchanged: bool) -> bool:
+        """Whether a file that was empty is better looked at as a new one: anything can have its inode by now."""
+        if file.done:
+            return not unchanged
+        is_named = found.key in self.matched or (isinstance(found, Relative) and found.certain)
+        is_in_place = found.path == file.path and not (file.rotated and file.path == file.log)
+        return is_named and not is_in_place
+
     def _nameless(self, file: FilePosition) -> FilePosition | None:
         if file.path in self._blind or file.log in self._blind:
             return file
         descriptor = self.handles.get(file)
-        if descriptor is None:
+        if descriptor is None or file.gone or file.done:
             return None
-        if continues(content_of(descriptor, file.path), file):
-            self._open_only.add(file)
+        status = os.fstat(descriptor)
+        if (file.offset or file.rotated) and continues(content_of(descriptor, file.path), file):
+            self._open_sizes[file] = status.st_size
             return None
-        status = os.fstat(descriptor)  # it was truncated too
+        # it was truncated too
         self.nameless.append(FilePosition(file.path, *file.key, base=file.log, rotated=True, header=file.header))
         self.nameless[-1] = msgspec.structs.replace(self.nameless[-1], modified_ns=status.st_mtime_ns)
         return None
@@ -172,12 +183,14 @@ class Search:
         if not any(file.is_signed for file in self.lost):
             return
         candidates = {key: found for key, found in self.matched.items() if key not in self.claimed}
-        newly = {file.log for file in self.lost if not file.gone}
+        newly = {file.log for file in self.lost if _may_be_rotated(file)}
         for relative in names.relatives(newly, deep=True) if newly else ():
             if relative.key not in self.claimed:
                 candidates.setdefault(relative.key, relative)
         for found in sorted(candidates.values(), key=lambda found: (found.path.endswith(".gz"), -found.status.st_size)):
-            lost = [file for file in self.lost if file.is_signed and (found.key in self.matched or not file.gone)]
+            lost = [
+                file for file in self.lost if file.is_signed and (found.key in self.matched or _may_be_rotated(file))
+            ]
             if not lost:
                 continue
             try:
@@ -188,28 +201,27 @@ class Search:
                     self._look_again(found, error)
 
     def _look_again(self, found: Found, error: OSError) -> None:
-        """Lost files that may be behind a path that cannot be read now stay what they are until it can."""
+        """Lost files that may be behind a path that cannot be read now are looked for again."""
         if error.errno != errno.ENOENT:
             self.problems.append(problem(found.path, error))
         base = found.base if isinstance(found, Relative) else found.path
-        for file in [file for file in self.lost if file.log == base and not file.gone]:
+        for file in [file for file in self.lost if file.log == base and _may_be_rotated(file)]:
             self.lost.remove(file)
-            self.located[file] = file
+            self.located[file] = msgspec.structs.replace(file, gone=True, wrong=HIDDEN)
 
     def _claim(self, content: Content, found: Found, lost: list[FilePosition]) -> None:
         """Give a file to the lost one that it continues, or that was copied before its last rows were written."""
         head = content.read(0, max(file.signed for file in lost))
         for file in sorted(lost, key=lambda file: -file.offset):
-            if file in self._open_only and found.path != file.log:
-                continue  # the open file is better than a copy
             if len(head) < file.signed or contents.digest(head[: file.signed]) != file.signature:
                 continue
             size = found.status.st_size
             is_short = not content.compressed and size < file.offset and found.path != file.log
-            if not is_short and not continues(content, file):
+            is_short = is_short and file not in self._open_sizes
+            if not is_short and not (continues(content, file) and self._is_better(content, file, found)):
                 continue
             now = msgspec.structs.replace(
-                self._moved(file, found), device=found.key[0], inode=found.key[1], gone=False, size=-1
+                self._moved(file, found), device=found.key[0], inode=found.key[1], gone=False, wrong="", size=-1
             )
             if is_short:
                 now = msgspec.structs.replace(now, offset=size, mark="", done=True)
@@ -222,3 +234,16 @@ class Search:
             self.claimed.add(found.key)
             self.waiting.pop(found.key, None)
             return
+
+    def _is_better(self, content: Content, file: FilePosition, found: Found) -> bool:
+        """Whether a file that continues another is to be read instead, if that is open still, without a name.
+
+        It is when it took its place, or holds more: the log was replaced, then rotated.
+        """
+        size = self._open_sizes.get(file)
+        return size is None or found.path == file.log or (not file.rotated and content.read(size, 1) != b"")
+
+
+def _may_be_rotated(file: FilePosition) -> bool:
+    """Whether a lost file is looked for under rotated names: once, and as long as one of them cannot be read."""
+    return not file.gone or file.is_hidden

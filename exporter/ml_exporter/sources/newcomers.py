@@ -21,6 +21,7 @@ from ml_exporter.sources.positions import FilePosition, Position
 
 _REMEMBERED_DONE = 1000
 _REMEMBERED_GONE = 16
+_COMPARED_BYTES = 1 << 16
 
 
 def locate(settings: Source, position: Position, handles: Handles) -> tuple[Position, list[Problem]]:
@@ -42,21 +43,22 @@ class _Newcomers:
 
     def __init__(self, search: Search) -> None:
         self._search = search
-        self._added = list(search.nameless)
+        self._added = [file for file in search.nameless if not self._is_elsewhere(file)]
         self._rotating = _rotating(search)
 
     def add_matched(self) -> None:
         """Take in new files that the pattern matches."""
         search = self._search
-        for found in search.matched.values():
-            if found.key in search.claimed:
-                continue
-            log = self._log_of(found.path)
+        fresh = [found for found in search.matched.values() if found.key not in search.claimed]
+        logs = {found.key: self._log_of(found.path) for found in fresh}
+        for found in sorted(fresh, key=lambda found: logs[found.key] is not None):  # copies behind their originals
+            log = logs[found.key]
             before = search.waiting.get(found.key)
             if log and self._is_copy(found, log):
                 self._added.append(msgspec.structs.replace(self._new(found, log), held=True))
             elif before:
-                self._open(found, before)
+                modified_ns = before.modified_ns if before.signed or before.wrong else found.status.st_mtime_ns
+                self._open(found, msgspec.structs.replace(before, modified_ns=modified_ns))
             else:
                 self._open(
                     found, msgspec.structs.replace(self._new(found, log or found.path), rotated=log in self._rotating)
@@ -85,12 +87,18 @@ class _Newcomers:
             return  # renamed since the look
         except OSError as error:
             self._search.problems.append(problem(found.path, error))
+            if file.rotated and any(other.log == file.log for other in self._hidden()):
+                return  # perhaps it is that one
         self._added.append(file)
         self._search.claimed.add(file.key)
 
+    def _hidden(self) -> list[FilePosition]:
+        return [file for file in self._search.located.values() if file.is_hidden]
+
     def _is_copy(self, found: Found, log: str) -> bool:
         """Whether a rotated file holds only what another file of the same log here also holds."""
-        files = [file for file in self._search.located.values() if file.log == log and file.is_signed and not file.gone]
+        known = (*self._search.located.values(), *self._added)
+        files = [file for file in known if file.log == log and not (file.gone or file.held)]
         try:
             with opened(found.path, found.key) as content:
                 return any(self._holds(file, content, found.status.st_size) for file in files)
@@ -98,21 +106,37 @@ class _Newcomers:
             return False
 
     def _holds(self, file: FilePosition, content: Content, size: int) -> bool:
-        if content.compressed:
-            return contents.digest(content.read(0, file.signed)) == file.signature
         descriptor = self._search.handles.get(file)
         if descriptor is not None:
-            return _is_part(content, size, content_of(descriptor, file.path))
+            return _is_copy(content, size, content_of(descriptor, file.path), file)
         try:
             with opened(file.path, file.key) as whole:
-                return _is_part(content, size, whole)
+                return _is_copy(content, size, whole, file)
         except OSError:
             return False
+
+    def _is_elsewhere(self, nameless: FilePosition) -> bool:
+        """Whether a file that lost its name was replaced by one that begins with all it holds."""
+        descriptor = self._search.handles.get(nameless)
+        if descriptor is None:
+            return True
+        content, size = content_of(descriptor, nameless.path), os.fstat(descriptor).st_size
+        relatives = (found for found in self._search.relatives.values() if found.base == nameless.log)
+        for found in (*self._search.matched.values(), *relatives):
+            try:
+                if found.key not in self._search.claimed:
+                    with opened(found.path, found.key) as whole:
+                        if _is_part(content, size, whole):
+                            return True
+            except OSError:
+                continue
+        return False
 
     def add_unseen(self) -> None:
         """Take in files to which a log was rotated meanwhile."""
         search = self._search
         followed = {file.log for file in search.old.files}
+        held = {file.key for file in search.old.files if file.held}
         plain = {found.path for found in (*search.matched.values(), *search.relatives.values())}
         for relative in search.relatives.values():
             if relative.key in search.claimed or not relative.certain:
@@ -121,8 +145,12 @@ class _Newcomers:
                 self._note_foreign(relative)
             elif relative.path.removesuffix(".gz") in plain - {relative.path}:
                 continue  # it is being compressed
-            elif self._is_since(relative) and not self._is_copy(relative, relative.base):
-                self._open(relative, msgspec.structs.replace(self._new(relative, relative.base), rotated=True))
+            elif relative.key in held or self._is_since(relative):
+                file = msgspec.structs.replace(self._new(relative, relative.base), rotated=True)
+                if self._is_copy(relative, relative.base):
+                    self._added.append(msgspec.structs.replace(file, held=True))
+                else:
+                    self._open(relative, file)
 
     def _is_since(self, relative: Relative) -> bool:
         """Whether a file was written to since its log, which was rotated, was last read to its end."""
@@ -146,7 +174,8 @@ class _Newcomers:
         search = self._search
         files = [search.located[file] for file in search.old.files if file in search.located]
         files += self._added
-        gone = [msgspec.structs.replace(file, gone=True) for file in search.lost if file.is_signed]
+        lost = [file for file in search.lost if file.is_signed and not file.foreign]
+        gone = [msgspec.structs.replace(file, gone=True, wrong="") for file in lost]
         forgotten = _oldest([file for file in files if file.done or not file.is_read], _REMEMBERED_DONE)
         forgotten |= _oldest(gone, _REMEMBERED_GONE)
         return Position(tuple(file for file in (*files, *gone) if file not in forgotten))
@@ -154,8 +183,12 @@ class _Newcomers:
 
 def _rotating(search: Search) -> Collection[str | None]:
     """Logs whose file moved, vanished or was replaced since the last look."""
-    new = {found.path for key, found in search.matched.items() if key not in search.claimed | search.waiting.keys()}
-    followed = [file for file in search.old.files if not (file.foreign or file.held or file.gone)]
+    new = {file.log for file in search.nameless}
+    new |= {found.path for key, found in search.matched.items() if key not in search.claimed | search.waiting.keys()}
+    for key, file in search.waiting.items():  # empty at the last look, and perhaps another file by now
+        if not file.signed and search.matched[key].status.st_mtime_ns != file.modified_ns:
+            new.add(file.log)
+    followed = [file for file in search.old.files if not (file.foreign or file.held or file.gone) or file.is_hidden]
     return {file.log for file in followed if file.log in new or file in search.lost or _has_moved(search, file)}
 
 
@@ -167,6 +200,20 @@ def _has_moved(search: Search, file: FilePosition) -> bool:
 def _oldest(files: list[FilePosition], kept: int) -> set[FilePosition]:
     """All but the newest `kept` files."""
     return set(sorted(files, key=lambda file: file.modified_ns, reverse=True)[kept:])
+
+
+def _is_copy(content: Content, size: int, whole: Content, file: FilePosition) -> bool:
+    if not content.compressed:
+        return _is_part(content, size, whole)
+    if whole.compressed and file.is_signed:
+        return contents.digest(content.read(0, file.signed)) == file.signature
+    part = content.read(0, _COMPARED_BYTES)
+    if len(part) < _COMPARED_BYTES:
+        return part != b"" and whole.read(0, len(part)) == part
+    first = contents.first_written(whole)
+    begin = whole.read(first, _COMPARED_BYTES)
+    is_as_long = len(begin) == _COMPARED_BYTES or not content.read(first + len(begin), 1)
+    return is_as_long and content.read(first, len(begin)) == begin
 
 
 def _is_part(content: Content, size: int, whole: Content) -> bool:

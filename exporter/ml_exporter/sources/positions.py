@@ -9,6 +9,7 @@ from ml_exporter.sources.drops import Drop
 
 Key = tuple[int, int]
 """Device and inode."""
+HIDDEN = "a file behind a path that cannot be read"
 
 
 class SourceError(ProblemsError):
@@ -65,6 +66,11 @@ class FilePosition(msgspec.Struct, frozen=True):
     def is_read(self) -> bool:
         """Whether this file is to be read when it has something new."""
         return not (self.gone or self.foreign or self.held)
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether this lost file may be behind a path that cannot be read now."""
+        return self.gone and self.wrong == HIDDEN
 
     @property
     def is_signed(self) -> bool:

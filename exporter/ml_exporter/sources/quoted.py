@@ -36,15 +36,13 @@ def record_ends(content: bytes, delimiter: bytes, limit: int, whole: bool = True
     >>> record_ends(b'1,"two\nlines"\n2,"open\n3,x\n', b",", 100, whole=False).tolist()
     [14]
     """
+    if whole and content and not content.endswith(b"\n"):
+        return np.minimum(record_ends(content + b"\n", delimiter, limit), len(content))
     octets = np.frombuffer(content, np.uint8)
     newlines = np.flatnonzero(octets == _NEWLINE)
     if b'"' not in content:
-        ends = newlines + 1
-    else:
-        ends = _Quotes.of(octets, newlines, ord(delimiter)).ends(content, delimiter, limit, whole)
-    if whole and content and (not len(ends) or ends[-1] < len(content)):
-        ends = np.append(ends, len(content))
-    return ends
+        return newlines + 1
+    return _Quotes.of(octets, newlines, ord(delimiter)).ends(content, delimiter, limit, whole)
 
 
 @dataclass(frozen=True)

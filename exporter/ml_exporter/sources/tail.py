@@ -87,6 +87,10 @@ class Tail:
         """What was not read yet. Any thread may ask."""
         return self._reader.lag(position, now)
 
+    def outside(self, position: Position) -> list[str]:
+        """Files that were read before the pattern of the source was changed, and are not any more."""
+        return self._reader.outside(position)
+
     def _parse(self, piece: Piece) -> Parsed:
         scanner = self._workers.scanners.get()
         try:
