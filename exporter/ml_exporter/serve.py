@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -21,6 +21,7 @@ from ml_exporter import __version__
 from ml_exporter.budget import capped
 from ml_exporter.catalogue import HistogramSample, Sample
 from ml_exporter.clock import Watch
+from ml_exporter.config import Config, window_seconds
 from ml_exporter.dead_letter import NAME, DeadLetter
 from ml_exporter.errors import ProblemsError, StateError
 from ml_exporter.exposition import Renderer, compress, count_series, process_metrics
@@ -28,7 +29,7 @@ from ml_exporter.ingest import Fleet, source_samples
 from ml_exporter.join import UNSAVED_ROWS
 from ml_exporter.layout import project
 from ml_exporter.loading import Loaded, load
-from ml_exporter.pipeline import evaluate, windows_at
+from ml_exporter.pipeline import evaluate
 from ml_exporter.store import DamagedError, Store
 from ml_exporter.web import ModelRow, Server, Snapshot, create_app
 
@@ -196,8 +197,10 @@ class Exporter:
         now_us = self.now_us()
         self.fleet.hold_failing(now_us)
         samples: list[Sample | HistogramSample] = []
+        rows: dict[str, int | None] = {}
         for name, counting in self.fleet.countings.items():
             found = list(evaluate(counting, self.loaded.baselines[name], name, self.loaded.config, now_us))
+            rows[name] = _longest_rows(found, self.loaded.config)
             samples += self._capped(found, name)
         samples += [
             Sample("ml_exporter_series", (name,), float(count + 1)) for name, count in count_series(samples).items()
@@ -207,7 +210,7 @@ class Exporter:
         samples += self._own()
         text = self._renderer.render(samples) + self._process()
         interval = float(self.loaded.config.interval)
-        self.snapshot = Snapshot(text, compress(text), self.clock(), self.ready, interval, tuple(self._rows()))
+        self.snapshot = Snapshot(text, compress(text), self.clock(), self.ready, interval, tuple(self._rows(rows)))
 
     def _capped(self, found: list[Sample | HistogramSample], name: str) -> list[Sample | HistogramSample]:
         """What a model may export beside its `ml_exporter_series`."""
@@ -227,24 +230,31 @@ class Exporter:
         yield Sample("ml_exporter_dead_letter_failures_total", (), float(self.dead_letter.failures))
         yield Sample("ml_exporter_series_dropped_total", ("series_limit",), float(self.dropped))
 
-    def _rows(self) -> Iterator[ModelRow]:
+    def _rows(self, rows: Mapping[str, int | None]) -> Iterator[ModelRow]:
         for name, counting in self.fleet.countings.items():
             model, newest_us = self.loaded.config.models[name], counting.panes.newest_us
-            windows = windows_at(counting, name, model, self.loaded.config.time, self.now_us())
-            longest = max(windows.current, key=lambda window: window.seconds, default=None)
-            rows = int(counting.layout.cells(longest.vector, "rows")["rows"][0]) if longest else None
             last = newest_us / 1e6 if newest_us else None
             state = "ok" if newest_us else "no predictions yet"
             state = "; ".join(self.fleet.troubles(name, usable=bool(newest_us))) or state
             state = state.encode(errors="replace").decode()  # a path may have bytes that are no UTF-8
             yield ModelRow(
-                name, model.team, model.tier, model.task, tuple(sorted(counting.versions_us)), last, rows, state
+                name, model.team, model.tier, model.task, tuple(sorted(counting.versions_us)), last, rows[name], state
             )
 
     def close(self) -> None:
         """Releases everything. Commits nothing."""
         self.fleet.close()
         self.store.close()
+
+
+def _longest_rows(samples: Sequence[Sample | HistogramSample], config: Config) -> int | None:
+    """Predictions in the longest current window of a model, by its samples."""
+    found = [
+        (window_seconds(item.labels[1], config.time), int(item.value))
+        for item in samples
+        if isinstance(item, Sample) and item.name == "ml_window_rows" and not any(item.labels[2:])
+    ]
+    return max(found)[1] if found else None
 
 
 @dataclass(frozen=True)
