@@ -120,7 +120,8 @@ class World:
         self.poll()
         twice = {number: count for number, count in Counter(self.read).items() if count > 1}
         lost = sorted(set(range(self.number)) - set(self.read))
-        assert (lost, twice) == ([], {}), f"lost {lost}, twice {twice}"
+        strange = sorted(set(self.read) - set(range(self.number)))
+        assert (lost, twice, strange) == ([], {}, []), f"lost {lost}, twice {twice}, of others {strange}"
         assert self.tail.lag(self.position, LATER).bytes == 0
         before = self.position
         self.poll()

@@ -114,6 +114,18 @@ def test_other_logs_with_similar_names_are_not_read(world):
     world.check()
 
 
+def test_another_file_with_the_inode_of_an_empty_log_is_not_read(world):
+    """Nothing was read of the log, so no content tells it from whatever has its inode after a restart."""
+    world.log.touch()
+    world.poll()
+    world.stop()
+    world.log.rename(world.folder / "labels.jsonl-000016")
+    append(world.folder / "labels.jsonl-000016", b'{"id": 77777}\n')
+    world.write()
+    world.start()
+    world.check()
+
+
 def test_complete_files(world):
     with_files(world, "*.jsonl", complete=True)
     path = world.folder / "a.jsonl"

@@ -141,6 +141,8 @@ class Search:
         """Whether a file that was empty is better looked at as a new one: anything can have its inode by now."""
         if file.done:
             return not unchanged
+        if found.key not in self.matched and not isinstance(found, Relative):
+            return self.handles.get(file) is None  # only an open file keeps its inode for itself
         is_named = found.key in self.matched or (isinstance(found, Relative) and found.certain)
         is_in_place = found.path == file.path and not (file.rotated and file.path == file.log)
         return is_named and not is_in_place
