@@ -229,7 +229,7 @@ def test_scores_are_in_the_order_of_the_classes() -> None:
 def test_predictions_and_labels_of_a_regression_are_numbers() -> None:
     model = parse(FULL).models["delay"]
     assert prediction_fields(model)[2] == Field("prediction", ("minutes",), "number")
-    assert label_fields(Labels("truth"), answer_kind(model))[2] == Field("label", ("label",), "number", required=True)
+    assert label_fields(Labels("truth"), answer_kind(model))[2] == Field("label", ("label",), "number")
 
 
 def test_without_labels_an_id_is_not_required() -> None:

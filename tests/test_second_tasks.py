@@ -94,6 +94,7 @@ def configuration(model: str, windows: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module", params=[(model, spoiled) for model in KINDS for spoiled in (False, True)], ids=str)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Spoiled labels are invalid, not refused: `once` would call data unfit of which one row in sixty is refused."""
     model, spoiled = request.param
     folder = tmp_path_factory.mktemp(model)
     delay_logs.write(folder, model == "delay_minutes", spoiled)

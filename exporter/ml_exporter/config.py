@@ -520,12 +520,15 @@ def answer_kind(model: Model) -> Kind:
 
 
 def label_fields(labels: Labels, kind: Kind = "text") -> tuple[Field, ...]:
-    """The canonical columns of a label log; `kind` is that of a label (`answer_kind`)."""
+    """The canonical columns of a label log; `kind` is that of a label (`answer_kind`).
+
+    What is no number is no reason to refuse a row: it is an `invalid` label, as an unknown class is.
+    """
     columns = labels.columns
     return (
         Field("timestamp", _path(columns.timestamp), "time", required=True),
         Field("id", _path(columns.id), "id", required=True),
-        Field("label", _path(columns.label), kind, required=True),
+        Field("label", _path(columns.label), kind, required=kind == "text"),
     )
 
 
