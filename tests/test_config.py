@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 from tests import build
 
 from ml_exporter.config import (
-    Duration,
     Features,
     Labels,
     Model,
-    Section,
     Time,
     answer_kind,
     kinds,
@@ -25,6 +23,7 @@ from ml_exporter.config import (
 )
 from ml_exporter.errors import ConfigError
 from ml_exporter.records import Field
+from ml_exporter.strict import Duration, Section
 
 INVALID = sorted(Path(__file__).parent.joinpath("config").glob("invalid-*.yml"))
 

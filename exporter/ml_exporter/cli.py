@@ -4,20 +4,17 @@ Exit codes: 0 fine, 1 findings (a check failed), 2 bad usage or configuration. D
 """
 
 import logging
-import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ml_exporter import __version__, documents, fitness, generate, pushgateway
+from ml_exporter import __version__, documents, fitness, generate, options
 from ml_exporter import baseline as artefact
 from ml_exporter import check as checking
 from ml_exporter import make_baseline as making
@@ -27,15 +24,6 @@ from ml_exporter import textfile as files
 from ml_exporter.errors import ExporterError, Problem, ProblemsError
 from ml_exporter.exposition import Renderer
 from ml_exporter.loading import load, read_config
-
-CONFIG = click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("ml-exporter.yaml"),
-    show_default=True,
-    help="The configuration file.",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,7 +47,7 @@ def main() -> None:
 
 
 @cli.command()
-@CONFIG
+@options.CONFIG
 @click.option(
     "--web.listen-address",
     "address",
@@ -75,83 +63,18 @@ def serve(path: Path, address: str, level: str) -> None:
     logging.basicConfig(
         level=level.upper(), format="time=%(asctime)s level=%(levelname)s %(message)s", stream=sys.stderr
     )
-    found = re.fullmatch(r"(.*):(\d{1,5})", address)
-    if not found or int(found[2]) > 65535:
-        raise click.UsageError(
-            f"--web.listen-address: expected host:port, got {address!r}. Write for example 127.0.0.1:9846."
-        )
+    host, port = options.host_and_port(address)
     runbooks = generate.pack_dir() / "runbooks"
-    serving.run(path, serving.Address(found[1].strip("[]"), int(found[2])), runbooks if runbooks.is_dir() else None)
-
-
-def _kept(context: click.Context, parameter: click.Parameter, value: object) -> object:
-    """Keeps an option in the context, for a command with more of them than a function should have arguments."""
-    context.ensure_object(dict)[str(parameter.name)] = value
-    return value
-
-
-_PATH = click.Path(path_type=Path)
-_PUSH_OPTIONS = (
-    click.option("--pushgateway", "url", callback=_kept, expose_value=False, help="Replace a group of this one."),
-    click.option(
-        "--pushgateway.job", "job", default="ml_exporter", show_default=True, callback=_kept, expose_value=False
-    ),
-    click.option(
-        "--pushgateway.grouping",
-        "grouping",
-        multiple=True,
-        callback=_kept,
-        expose_value=False,
-        help="A label of the group beside job, as name=value. May be repeated.",
-    ),
-    click.option(
-        "--pushgateway.auth-file",
-        "auth_file",
-        type=_PATH,
-        callback=_kept,
-        expose_value=False,
-        help="A file with user:password.",
-    ),
-    click.option(
-        "--pushgateway.ca-file",
-        "ca_file",
-        type=_PATH,
-        callback=_kept,
-        expose_value=False,
-        help="Certificates to trust, in PEM.",
-    ),
-    click.option(
-        "--pushgateway.timeout",
-        "timeout",
-        type=click.FloatRange(min=0, min_open=True),
-        default=pushgateway.TIMEOUT_SECONDS,
-        show_default=True,
-        callback=_kept,
-        expose_value=False,
-        help="Seconds without an answer.",
-    ),
-)
-
-
-def _pushgateway_options(command: Callable[..., None]) -> Callable[..., None]:
-    return reduce(lambda decorated, option: option(decorated), reversed(_PUSH_OPTIONS), command)
-
-
-def _group(options: Mapping[str, Any]) -> pushgateway.Group | None:
-    """The group of a Pushgateway that the options name."""
-    if options["url"] is None:
-        return None
-    client = pushgateway.Client(options["auth_file"], options["ca_file"], options["timeout"])
-    return pushgateway.group(options["url"], options["job"], options["grouping"], client)
+    serving.run(path, serving.Address(host, port), runbooks if runbooks.is_dir() else None)
 
 
 @cli.command()
-@CONFIG
+@options.CONFIG
 @click.option("--at", help="Instant at which the windows end, ISO 8601 with zone. Default: the end of the data.")
 @click.option(
-    "--textfile", type=_PATH, help="Write a *.prom file for the textfile collector of the node exporter instead."
+    "--textfile", type=options.PATH, help="Write a *.prom file for the textfile collector of the node exporter instead."
 )
-@_pushgateway_options
+@options.pushgateway
 @click.option(
     "--max-rejected-ratio",
     type=click.FloatRange(0, 1),
@@ -167,7 +90,7 @@ def _group(options: Mapping[str, Any]) -> pushgateway.Group | None:
 )
 @click.pass_obj
 def once(
-    options: Mapping[str, Any],
+    pushed: Mapping[str, Any],
     path: Path,
     at: str | None,
     textfile: Path | None,
@@ -179,8 +102,8 @@ def once(
     Exit code 0: the data is fit. 1: it is not, and stderr has a line for each reason. 2: nothing can be said, because
     of the command line, the configuration, or an output that cannot be written.
     """
-    group, target = _group(options), files.checked(textfile) if textfile else None
-    instant, now = _instant_us(at) if at else None, time.time()
+    group, target = options.group(pushed), files.checked(textfile) if textfile else None
+    instant, now = options.instant_us(at) if at else None, time.time()
     result = finished.run(load(path), instant, round(now * 1e6), fitness.Limits(max_rejected_ratio, frozenset(fail_on)))
     _say(result)
     if target:
@@ -220,20 +143,8 @@ def _warn_unread(where: str, size: int) -> None:
         click.echo(f"{where}: {size} bytes not read: the last line has no newline yet", err=True)
 
 
-def _instant_us(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise click.UsageError(
-            f"--at: expected an instant with zone, got {text!r}. Write for example 2013-05-01T00:00:00Z."
-        )
-    return round(moment.timestamp() * 1e6)
-
-
 @cli.command()
-@CONFIG
+@options.CONFIG
 def check(path: Path) -> None:
     """Validate the configuration and its baselines, and print how many series each model will export."""
     loaded = load(path)
@@ -257,7 +168,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 @cli.command()
-@CONFIG
+@options.CONFIG
 @click.option("--model", "name", help="Name of the model; may be left out where there is one.")
 @click.option(
     "--predictions",
@@ -266,7 +177,7 @@ def _listed(counts: Mapping[str, int]) -> str:
     help="Reference prediction log: path or glob, from here. May be repeated.",
 )
 @click.option("--labels", multiple=True, help="Reference label log: path or glob, from here. May be repeated.")
-@click.option("--out", type=click.Path(path_type=Path), help="Where to write. Default: the path in the configuration.")
+@click.option("--out", type=options.PATH, help="Where to write. Default: the path in the configuration.")
 def baseline(
     path: Path, name: str | None, predictions: tuple[str, ...], labels: tuple[str, ...], out: Path | None
 ) -> None:
@@ -292,12 +203,10 @@ def baseline(
 
 
 @cli.command("generate")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the pack. Default: the committed files here.")
+@click.option("--out", type=options.PATH, help="Folder for the pack. Default: the committed files here.")
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; exit with 1 when a file is stale.")
-@click.option("--config", "path", type=click.Path(path_type=Path), help="Configuration whose models must report.")
-@click.option(
-    "--settings", type=click.Path(path_type=Path), help="Settings of the pack: addresses, thresholds, routing."
-)
+@click.option("--config", "path", type=options.PATH, help="Configuration whose models must report.")
+@click.option("--settings", type=options.PATH, help="Settings of the pack: addresses, thresholds, routing.")
 @click.option("--divide-durations", "factor", type=click.FloatRange(min=1), default=1.0, help="For a compressed demo.")
 def generate_command(
     out: Path | None, only_check: bool, path: Path | None, settings: Path | None, factor: float
