@@ -20,7 +20,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-from parse import FIELDS, STREAMS, TAIL_BYTES, row, timed
+from parse import FIELDS, STREAMS, TAIL_BYTES, catch_up_seconds, row, timed
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
@@ -129,12 +129,7 @@ def pyarrow_parquet_seconds(path: Path) -> float:
 
 def read_seconds(path: Path, rows: int) -> float:
     """Seconds in which the whole file is read to batches."""
-    with Tail(Source(files=str(path), format=path.suffix[1:]), STREAMS) as tail:  # type: ignore[arg-type]
-        begin = time.perf_counter()
-        read = sum(parsed.lines for parsed, _ in tail.batches(Position(), threading.Event(), time.time()))
-        seconds = time.perf_counter() - begin
-    assert read == rows, (read, rows)
-    return seconds
+    return catch_up_seconds(Source(files=str(path), format=path.suffix[1:]), rows)  # type: ignore[arg-type]
 
 
 def tail_seconds(path: Path, folder: Path) -> float:

@@ -124,9 +124,9 @@ def duckdb_seconds(path: Path) -> float:
     return seconds
 
 
-def catch_up_seconds(path: Path, lines: int, streams: tuple[Stream, ...] = STREAMS) -> float:
+def catch_up_seconds(settings: Source, lines: int, streams: tuple[Stream, ...] = STREAMS) -> float:
     """Seconds in which the whole file is read to batches."""
-    with Tail(Source(files=str(path)), streams) as tail:
+    with Tail(settings, streams) as tail:
         begin = time.perf_counter()
         read = sum(parsed.lines for parsed, _ in tail.batches(Position(), threading.Event(), time.time()))
         seconds = time.perf_counter() - begin
@@ -163,7 +163,12 @@ def measure(rows: int, folder: Path) -> Iterator[str]:
     path = folder / "log.jsonl"
     lines = write(path, rows)
     yield f"jsonl_line_bytes {os.path.getsize(path) / lines:.0f} bytes"
-    works = (lambda: duckdb_seconds(path), lambda: catch_up_seconds(path, lines), lambda: tail_seconds(path, folder))
+    log = Source(files=str(path))
+    works = (
+        lambda: duckdb_seconds(path),
+        lambda: catch_up_seconds(log, lines),
+        lambda: tail_seconds(path, folder),
+    )
     rounds = [[timed(work) for work in works] for _ in range(ROUNDS)]
     duck, catch_up, tail = (tuple(map(min, zip(*column, strict=True))) for column in zip(*rounds, strict=True))
     yield f"duckdb_parse_rows_per_second {lines / duck[0]:.0f} rows/s"
@@ -188,7 +193,7 @@ def measure(rows: int, folder: Path) -> Iterator[str]:
 
 def catch_up_per_row(path: Path, lines: int, streams: tuple[Stream, ...] = STREAMS) -> float:
     """Seconds a line, the better of two runs."""
-    return min(catch_up_seconds(path, lines, streams) for _ in range(2)) / lines
+    return min(catch_up_seconds(Source(files=str(path)), lines, streams) for _ in range(2)) / lines
 
 
 def streams_of_models(models: int) -> tuple[Stream, ...]:

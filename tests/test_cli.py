@@ -30,22 +30,6 @@ def baseline_text(tmp_path_factory):
 
 
 @pytest.fixture
-def shell(monkeypatch, capsys):
-    """Return a function that runs the command line and returns exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ml-exporter", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as error:
-            code = error.code
-        return code, *capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture
 def path(baseline_text, tmp_path):
     """Return a configuration of two models with baselines and empty logs."""
     return service.prepare(tmp_path, baseline_text, "risk", "churn")

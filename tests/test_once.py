@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import bcrypt
@@ -20,7 +21,7 @@ from servers import fetch, serving, tools
 from tests.serve import service
 from tests.serve.service import Metrics, append, lines, prediction, write_full_windows
 
-from ml_exporter import cli, fitness, generate, pushgateway
+from ml_exporter import fitness, generate, pushgateway
 from ml_exporter.catalogue import BY_NAME, Sample
 from ml_exporter.config import parse
 from ml_exporter.errors import ProblemsError
@@ -47,19 +48,9 @@ def folder(baseline_text, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def once(monkeypatch, capsys):
+def once(shell):
     """Return a function that runs the command and returns exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ml-exporter", "once", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as error:
-            code = error.code
-        return code, *capsys.readouterr()
-
-    return run
+    return partial(shell, "once")
 
 
 def break_log(folder):

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests import flight_logs
 from tests.second import calibration, logs, statistics, vitals
 from tests.second.logs import joined, records
-from tests.second.vitals import Expected, Key, Settings
+from tests.second.vitals import Expected, Key, Settings, disagreements
 
 EXPORTER = Path(sys.executable).with_name("ml-exporter")
 EXPIRE = pd.Timedelta(days=35)
@@ -197,12 +197,7 @@ def test_both_have_the_same_samples(run: Run, expected: Expected) -> None:
 
 
 def test_all_values_agree(run: Run, expected: Expected) -> None:
-    wrong = [
-        f"{key[0]} {sorted(key[1])}: got {run.samples[key]!r}, expected {check.value!r} within {check.tolerance:g}"
-        for key, checks in expected.items()
-        for check in checks
-        if not abs(run.samples.get(key, math.nan) - check.value) <= check.tolerance
-    ]
+    wrong = disagreements(run.samples, expected)
     assert not wrong, "\n".join(wrong)
 
 

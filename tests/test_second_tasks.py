@@ -5,7 +5,6 @@ Both models answer for real flights. Once as they answered, and once with rows a
 
 import ast
 import json
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +18,7 @@ from tests.second import calibration, classes, numbers
 from tests.second.calibration import Counted, Measure
 from tests.second.logs import records
 from tests.second.statistics import Json
-from tests.second.vitals import Expected, Key, Settings, Task
+from tests.second.vitals import Expected, Key, Settings, Task, disagreements
 from tests.second.vitals import expected as expected_of
 from tests.test_second_implementation import EXPIRE, exporter, read
 
@@ -119,12 +118,7 @@ def test_both_have_the_same_samples(run: Run, expected: Expected) -> None:
 
 
 def test_all_values_agree(run: Run, expected: Expected) -> None:
-    wrong = [
-        f"{key[0]} {sorted(key[1])}: got {run.samples.get(key)!r}, expected {check.value!r} within {check.tolerance:g}"
-        for key, checks in expected.items()
-        for check in checks
-        if not abs(run.samples.get(key, math.nan) - check.value) <= check.tolerance
-    ]
+    wrong = disagreements(run.samples, expected)
     assert not wrong, "\n".join(wrong)
 
 

@@ -6,6 +6,7 @@ checked twice: with each value rounded as documented (1e-9), and without (half a
 mean). The ends of their intervals stand on rounded squares too; without rounding they agree to 1e-6.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -122,6 +123,16 @@ class Artefact:
         known = [item for item in noise if name in noise[item][kind]]
         order = sorted(known, key=lambda item: (item != window, lengths[item] > seconds, abs(lengths[item] - seconds)))
         return noise[order[0]][kind][name] if order else None
+
+
+def disagreements(samples: Mapping[Key, float], expected: Expected) -> list[str]:
+    """What the exporter's samples say otherwise, a line each."""
+    return [
+        f"{key[0]} {sorted(key[1])}: got {samples.get(key)!r}, expected {check.value!r} within {check.tolerance:g}"
+        for key, checks in expected.items()
+        for check in checks
+        if not abs(samples.get(key, math.nan) - check.value) <= check.tolerance
+    ]
 
 
 def feature_counts(item: Json, values: pd.Series) -> np.ndarray:

@@ -16,13 +16,15 @@ from ml_exporter.heads.classes import (
     count_scores,
     move_scores,
     probabilities,
+    probability_bins,
     probability_keys,
+    sum_losses,
 )
 from ml_exporter.heads.scored import UNKNOWN_CLASS, Classes, Scored, Values
 from ml_exporter.layout import Bools, Floats, Layout, Vector
 from ml_exporter.statistics.binner import Binner, Codes, make_binner
 from ml_exporter.tasks import Binary
-from ml_exporter.units import LOSS2_UNIT, LOSS_UNIT, PROBABILITY_FLOOR, PROBABILITY_UNIT
+from ml_exporter.units import PROBABILITY_FLOOR, PROBABILITY_UNIT
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,7 @@ class BinaryHead:
 
     def scored(self, predicted: Values, scores: Floats) -> Scored:
         """Predictions that were counted before, with the bins of their scores found again."""
-        score = scores[:, 0]
-        usable = ~np.isnan(score)
-        kept = np.where(usable, score, 0.5)
-        return Scored(predicted, scores, np.where(usable, self.binner.codes(kept, probability_keys(kept)), -1))
+        return Scored(predicted, scores, probability_bins(scores[:, 0], self.binner))
 
     def actual(self, column: pa.ChunkedArray) -> Values:
         """Labels as class indices."""
@@ -91,9 +90,7 @@ def _losses(score: Floats, actual: Codes, groups: Groups, cells: Mapping[str, Ve
     cells["scored"][:, 0] = groups.rows()
     cells["positive"][:, 0] = groups.where(positive)
     cells["score"][:, 0] = groups.sums(np.rint(score * PROBABILITY_UNIT))
-    for name, loss in (("log_loss", -np.log(likelihood)), ("brier", (score - positive) ** 2)):
-        cells[name][:, 0] = groups.sums(np.rint(loss * LOSS_UNIT))
-        cells[name + "2"][:, 0] = groups.sums(np.rint(loss * loss * LOSS2_UNIT))
+    sum_losses(-np.log(likelihood), (score - positive) ** 2, groups, cells)
 
 
 def make_binary(layout: Layout, task: Binary) -> BinaryHead:

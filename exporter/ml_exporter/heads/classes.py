@@ -9,8 +9,8 @@ from ml_exporter.columns import codes, present
 from ml_exporter.groups import Groups
 from ml_exporter.heads.scored import UNKNOWN_CLASS, Classes
 from ml_exporter.layout import Bools, Floats, Vector
-from ml_exporter.statistics.binner import Codes
-from ml_exporter.units import LABEL_STATES, PROBABILITY_UNIT
+from ml_exporter.statistics.binner import Binner, Codes
+from ml_exporter.units import LABEL_STATES, LOSS2_UNIT, LOSS_UNIT, PROBABILITY_UNIT
 
 STATES = len(LABEL_STATES)
 
@@ -48,6 +48,13 @@ def count_confidence(confidence: Floats, kept: Bools, groups: Groups, cells: Map
     cells["confidence"][:, 0] = groups.sums(np.where(kept, np.rint(confidence * PROBABILITY_UNIT), 0.0))
 
 
+def sum_losses(log_loss: Floats, brier: Floats, groups: Groups, cells: Mapping[str, Vector]) -> None:
+    """Sums both losses and their squares."""
+    for name, loss in (("log_loss", log_loss), ("brier", brier)):
+        cells[name][:, 0] = groups.sums(np.rint(loss * LOSS_UNIT))
+        cells[name + "2"][:, 0] = groups.sums(np.rint(loss * loss * LOSS2_UNIT))
+
+
 def probabilities(values: Floats) -> Bools:
     """Which values are probabilities: from 0 to 1, and no NaN."""
     with np.errstate(invalid="ignore"):
@@ -61,3 +68,11 @@ def probability_keys(score: Floats) -> Floats:
     with np.errstate(divide="ignore", over="ignore"):
         keys: Floats = np.where(low, -1.0, 1.0) / np.where(low, score, 1.0 - score)
     return keys
+
+
+def probability_bins(values: Floats, binner: Binner) -> Codes:
+    """Bins of probabilities, -1 for NaN; `binner` knows the edges by their `probability_keys`."""
+    usable = ~np.isnan(values)
+    kept = np.where(usable, values, 0.5)
+    found: Codes = np.where(usable, binner.codes(kept, probability_keys(kept)), -1)
+    return found

@@ -16,14 +16,16 @@ from ml_exporter.heads.classes import (
     count_scores,
     move_scores,
     probabilities,
+    probability_bins,
     probability_keys,
+    sum_losses,
 )
 from ml_exporter.heads.scored import UNKNOWN_CLASS, Classes, Scored, Values
 from ml_exporter.layout import Bools, Floats, Layout, Vector
 from ml_exporter.records import SCORE_PREFIX
 from ml_exporter.statistics.binner import Binner, Codes, make_binner
 from ml_exporter.tasks import Multiclass
-from ml_exporter.units import LOSS2_UNIT, LOSS_UNIT, PROBABILITY_FLOOR, PROBABILITY_UNIT
+from ml_exporter.units import LOSS_UNIT, PROBABILITY_FLOOR, PROBABILITY_UNIT
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,7 @@ class MulticlassHead:
     def scored(self, predicted: Values, scores: Floats) -> Scored:
         """Predictions that were counted before, with the bins of their confidences found again."""
         found = Scored(predicted, scores, np.zeros(0, np.intp))
-        confidence = self._confidence(found)
-        usable = ~np.isnan(confidence)
-        kept = np.where(usable, confidence, 0.5)
-        return Scored(predicted, scores, np.where(usable, self.binner.codes(kept, probability_keys(kept)), -1))
+        return Scored(predicted, scores, probability_bins(self._confidence(found), self.binner))
 
     def actual(self, column: pa.ChunkedArray) -> Values:
         """Labels as class indices."""
@@ -138,9 +137,7 @@ def _losses(scores: Floats, actual: Codes, groups: Groups, cells: Mapping[str, V
     distances = scores.copy()
     np.put_along_axis(distances, actual[:, None], (of_label - 1.0)[:, None], axis=1)
     brier = (distances * distances).sum(axis=1)
-    for name, loss in (("log_loss", log_loss), ("brier", brier)):
-        cells[name][:, 0] = groups.sums(np.rint(loss * LOSS_UNIT))
-        cells[name + "2"][:, 0] = groups.sums(np.rint(loss * loss * LOSS2_UNIT))
+    sum_losses(log_loss, brier, groups, cells)
 
 
 def make_multiclass(layout: Layout, task: Multiclass) -> MulticlassHead:
