@@ -94,7 +94,7 @@ NO_INTERVAL = frozenset({"precision_macro", "recall_macro", "f1_macro", "roc_auc
 def _quality_metrics() -> tuple[Metric, ...]:
     rows = []
     for name, meaning in QUALITY.items():
-        late = "over a window of predictions that ends when their labels have matured"
+        late = "over a window whose labels have matured (`align: arrival`: in which they came)"
         a_class = ("class",) if name in CLASS_QUALITY else ()
         optional = (*a_class, *_SEGMENT)
         rows.append(Metric(f"ml_{name}", "gauge", "", f"{meaning}, {late}.", (*_MW, *optional), optional))
@@ -350,7 +350,14 @@ METRICS: tuple[Metric, ...] = (
         )
         for bound in ("lower", "upper")
     ),
-    Metric("ml_labelled_rows", "gauge", "", "Labelled predictions in the matured window.", _MWS, _SEGMENT),
+    Metric(
+        "ml_labelled_rows",
+        "gauge",
+        "",
+        "Labelled predictions in the window that quality is computed over.",
+        _MWS,
+        _SEGMENT,
+    ),
     Metric(
         "ml_labelled_predictions_total",
         "counter",
