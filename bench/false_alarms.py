@@ -26,9 +26,10 @@ from ml_exporter.baseline import Baseline
 from ml_exporter.calibration import Reference, calibrate
 from ml_exporter.catalogue import Sample, labels_of
 from ml_exporter.config import Model, Source, Time, parse
+from ml_exporter.counting import Counting, Timing
 from ml_exporter.fitting import fit_layout
 from ml_exporter.layout import Layout, Vector
-from ml_exporter.pipeline import Counting, Timing, alpha
+from ml_exporter.pipeline import alpha
 from ml_exporter.records import FEATURE_PREFIX, Batch
 from ml_exporter.vitals import Vital, data, drift, prediction, quality
 from ml_exporter.vitals.windows import Window, Windows

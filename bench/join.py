@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ml_exporter.counting import Counting, Timing
 from ml_exporter.join import Records, Run, merged
 from ml_exporter.layout import CategoryBins, Layout
 from ml_exporter.panes import Grid
-from ml_exporter.pipeline import Counting, Timing
 from ml_exporter.store import Store
 from ml_exporter.store.files import FOLDER, open_run, run_path, write_run
 from ml_exporter.tasks import Binary

@@ -10,9 +10,9 @@ import time
 import numpy as np
 import pyarrow as pa
 
+from ml_exporter.counting import Counting, Timing
 from ml_exporter.layout import Layout
 from ml_exporter.panes import Grid, Panes, compress
-from ml_exporter.pipeline import Counting, Timing
 from ml_exporter.records import Batch
 from ml_exporter.segments import By
 from ml_exporter.statistics.bins import latency_edges, score_edges

@@ -10,10 +10,10 @@ import pyarrow as pa
 from ml_exporter.baseline import SCORE, Baseline, Noise
 from ml_exporter.catalogue import Sample
 from ml_exporter.config import Config, Model, Time, parse, window_seconds
+from ml_exporter.counting import Counting, Timing
 from ml_exporter.groups import group_rows
 from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, Vector
 from ml_exporter.panes import Grid
-from ml_exporter.pipeline import Counting, Timing
 from ml_exporter.records import ARROW_TYPES, SCORE_PREFIX, Batch, Kind
 from ml_exporter.segments import By
 from ml_exporter.tasks import Binary, Multiclass, Regression

@@ -11,9 +11,9 @@ from tests.build import HOUR, MINUTE, NOON
 from ml_exporter.baseline import SCORE, Baseline, Phi, dump, load, misfits
 from ml_exporter.calibration import Reference, calibrate
 from ml_exporter.config import Time
+from ml_exporter.counting import Counting
 from ml_exporter.fitting import MAX_CATEGORIES, fit_layout
 from ml_exporter.layout import CategoryBins, NumericBins
-from ml_exporter.pipeline import Counting
 
 
 def made(rows: list[dict[str, Any]], labels: list[dict[str, Any]]) -> Baseline:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from tests import build
 from tests.build import DAY, HOUR, MINUTE, NOON
 
+from ml_exporter.counting import Counting
 from ml_exporter.layout import Layout, Vector
-from ml_exporter.pipeline import Counting, windows_at
+from ml_exporter.pipeline import windows_at
 
 LAYOUTS = {
     "binary": build.layout(),

@@ -11,10 +11,11 @@ from tests.build import DAY, HOUR, MINUTE, NOON, SECOND
 from ml_exporter.baseline import SCORE, Noise, Phi, PsiNoise
 from ml_exporter.catalogue import BY_NAME, QUALITY, HistogramSample, Sample
 from ml_exporter.config import Config, Segment
+from ml_exporter.counting import MAX_VERSIONS, Counting, Timing
 from ml_exporter.panes import FINE
-from ml_exporter.pipeline import MAX_VERSIONS, OTHER, Counting, Timing, alpha, evaluate, windows_at
+from ml_exporter.pipeline import alpha, evaluate, windows_at
 from ml_exporter.records import LABEL_STATUSES, Batch
-from ml_exporter.segments import plan
+from ml_exporter.segments import OTHER, plan
 from ml_exporter.strict import Duration
 from ml_exporter.vitals.windows import Window, Windows
 

@@ -17,7 +17,7 @@ from tests.build import DAY, HOUR, MINUTE, NOON
 from tests.test_segments import COUNTRY, VERSION, assert_adds_up, spans, values_of
 
 from ml_exporter.config import Corrections
-from ml_exporter.pipeline import MAX_PENDING, Counting
+from ml_exporter.counting import MAX_PENDING, Counting
 from ml_exporter.segments import NONE, OTHER, By
 from ml_exporter.store import Store
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests import build
 from tests.build import DAY, HOUR, MINUTE, NOON
 
-from ml_exporter.pipeline import Counting
+from ml_exporter.counting import Counting
 from ml_exporter.segments import MAX_TEXT, NONE, OTHER, By, Segments, Values, cleaned, ranked
 
 COUNTRY = By("country", "segment:country", "geo.country", limit=3, known=("BR", "DE"))

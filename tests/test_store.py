@@ -11,10 +11,10 @@ import pytest
 from tests import build
 from tests.build import DAY, HOUR, MINUTE, NOON
 
+from ml_exporter.counting import Counting
 from ml_exporter.errors import StateError
 from ml_exporter.join import Shelf
 from ml_exporter.layout import project
-from ml_exporter.pipeline import Counting
 from ml_exporter.store import FILE, Store
 
 LAYOUT = build.layout()

@@ -18,9 +18,10 @@ from ml_exporter.baseline import Baseline, dump, load
 from ml_exporter.calibration import Reference, calibrate
 from ml_exporter.catalogue import BY_NAME, HistogramSample, Sample, labels_of
 from ml_exporter.config import Config, parse
+from ml_exporter.counting import Counting
 from ml_exporter.fitting import fit_layout
 from ml_exporter.layout import Layout
-from ml_exporter.pipeline import Counting, evaluate
+from ml_exporter.pipeline import evaluate
 from ml_exporter.records import Batch
 from ml_exporter.segments import By
 from ml_exporter.store import Store

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tests import build
 from tests.build import DAY, HOUR, MINUTE, NOON
 
+from ml_exporter.counting import Counting
 from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, Vector, project
-from ml_exporter.pipeline import Counting
 from ml_exporter.store import Store
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from ml_exporter.budget import AnySample, by_kind, capped
 from ml_exporter.catalogue import Sample
 from ml_exporter.config import VERSION, Model
+from ml_exporter.counting import Counting
 from ml_exporter.ingest import Fleet
 from ml_exporter.layout import Layout, Vector
 from ml_exporter.loading import Loaded
 from ml_exporter.panes import FINE, HOUR, Panes, compress
-from ml_exporter.pipeline import Counting, evaluate
+from ml_exporter.pipeline import evaluate
 from ml_exporter.segments import NONE, OTHER, Values
 from ml_exporter.units import LABEL_STATES
 

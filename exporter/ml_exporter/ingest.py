@@ -18,9 +18,9 @@ import numpy as np
 
 from ml_exporter.catalogue import Sample
 from ml_exporter.config import Source, streams_of
+from ml_exporter.counting import Counting, Timing
 from ml_exporter.dead_letter import DeadLetter
 from ml_exporter.loading import Loaded, maturity_seconds
-from ml_exporter.pipeline import Counting, Timing
 from ml_exporter.records import REJECT_REASONS, Batch, Ints, Role, Stream
 from ml_exporter.segments import plan
 from ml_exporter.sources.follow import Position, SourceError

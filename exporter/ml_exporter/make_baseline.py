@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 from ml_exporter.baseline import Baseline
 from ml_exporter.calibration import Reference, calibrate
 from ml_exporter.config import VERSION, Config, Model, label_stream, prediction_stream, segment_limits
+from ml_exporter.counting import Counting, Timing, micros
 from ml_exporter.errors import BaselineError, Problem
 from ml_exporter.fitting import fit_layout
 from ml_exporter.ingest import FinishedLogs, read_all
 from ml_exporter.layout import Layout
 from ml_exporter.panes import Grid
-from ml_exporter.pipeline import Counting, Timing, micros
 from ml_exporter.records import SEGMENT_PREFIX, Batch, schema
 from ml_exporter.segments import ranked
 

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ml_exporter.catalogue import BY_NAME, HistogramSample, Sample
+from ml_exporter.counting import Counting
 from ml_exporter.fitness import Finding, Limits, of_feed, of_model
 from ml_exporter.ingest import Fleet
 from ml_exporter.loading import Loaded
-from ml_exporter.pipeline import Counting, evaluate
+from ml_exporter.pipeline import evaluate
 from ml_exporter.records import REJECT_REASONS
 
 SUCCESS = "ml_exporter_batch_last_success_timestamp_seconds"

@@ -14,8 +14,8 @@ from tests import build
 from tests.build import MINUTE, NOON
 from tests.test_store import facts, fill
 
+from ml_exporter.counting import Counting
 from ml_exporter.join import shelf
-from ml_exporter.pipeline import Counting
 from ml_exporter.store import Store, database, files
 
 ROWS = 12

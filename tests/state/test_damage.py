@@ -16,9 +16,9 @@ import pytest
 from tests import build
 from tests.test_store import facts, fill
 
+from ml_exporter.counting import Counting
 from ml_exporter.errors import StateError
 from ml_exporter.join import shelf
-from ml_exporter.pipeline import Counting
 from ml_exporter.store import FILE, DamagedError, Store, opening
 from ml_exporter.store.files import FOLDER
 

@@ -12,9 +12,9 @@ from tests import build
 from tests.build import DAY, HOUR, MINUTE, NOON
 from tests.test_store import fill
 
+from ml_exporter.counting import Counting
 from ml_exporter.errors import StateError
 from ml_exporter.join import CLOSED, WAITING
-from ml_exporter.pipeline import Counting
 from ml_exporter.store import FILE, Store
 
 OLD = Path(__file__).parent / "format-1.sqlite.gz"

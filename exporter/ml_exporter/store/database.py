@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from ml_exporter.counting import Counting
 from ml_exporter.errors import Problem, StateError
 from ml_exporter.join import Run
-from ml_exporter.pipeline import Counting
 from ml_exporter.store import keeping
 from ml_exporter.store.files import FOLDER, open_run, run_path, write_run
 from ml_exporter.store.keeping import Plan

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ml_exporter.counting import Counting
 from ml_exporter.errors import StateError
 from ml_exporter.join import Changes, Join, Run
 from ml_exporter.layout import Layout, project, slices_from_json, slices_to_json
 from ml_exporter.panes import Key, Panes, is_intact
-from ml_exporter.pipeline import Counting
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.store.files import open_run, run_path, set_run_aside
 from ml_exporter.store.schema import EARLY, GONE, PENDING, checksum, sealed, unsealed

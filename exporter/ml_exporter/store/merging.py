@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ml_exporter.counting import Counting
 from ml_exporter.join import Columns, Run, Shelf, merged
-from ml_exporter.pipeline import Counting
 from ml_exporter.store.files import FOLDER, open_run, run_path, write_run
 
 PAUSE_COMMITS = 60
