@@ -113,6 +113,18 @@ def test_each_fault_is_told_exactly(path: Path) -> None:
     assert str(refused.value) == text.splitlines()[0].removeprefix("# ")
 
 
+@pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem.removeprefix("invalid-"))
+def test_each_fault_is_told_alike_without_libyaml(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml, "__with_libyaml__", False)
+    test_each_fault_is_told_exactly(path)
+
+
+def test_what_is_good_is_read_alike_without_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_default = parse(MINIMAL)
+    monkeypatch.setattr(yaml, "__with_libyaml__", False)
+    assert parse(MINIMAL) == by_default
+
+
 def test_every_fault_is_told_at_once() -> None:
     text = MINIMAL.replace("team: ops", "tiem: ops").replace("binary", "ternary") + "interval: 1\nextra: {}\n"
     with pytest.raises(ConfigError) as refused:

@@ -124,9 +124,10 @@ def aligned(baseline: Baseline, align: Align) -> Baseline:
 
     An artefact knows no alignment: over the whole reference both are the same.
     """
-    old, new = baseline.layout, replace(baseline.layout, align=align)
+    old = baseline.layout
     if old.align == align:
         return baseline
+    new = replace(old, align=align)
     vector = new.zeros()
     for item in new.slices:
         if item.name != "arrived":

@@ -5,6 +5,7 @@ that is written twice.
 """
 
 import re
+from contextlib import suppress
 from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -37,7 +38,7 @@ Kind = TypeVar("Kind", bound=Section)
 def read(kind: type[Kind], text: str, where: str) -> Kind:
     """The section in a YAML text. Raises ConfigError with everything that does not fit."""
     try:
-        document = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+        document = _document(text)
     except yaml.YAMLError as error:
         raise ConfigError([_syntax_problem(error, where)]) from error
     problems: list[Problem] = []
@@ -47,7 +48,15 @@ def read(kind: type[Kind], text: str, where: str) -> Kind:
     return found  # type: ignore[no-any-return]
 
 
-class _Loader(yaml.SafeLoader):
+def _document(text: str) -> Any:
+    """What a YAML text says, by libyaml where there is one. What that refuses is read again, for PyYAML's message."""
+    if yaml.__with_libyaml__:
+        with suppress(yaml.YAMLError):
+            return yaml.load(text, _FastLoader)  # noqa: S506 - a safe loader
+    return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+
+
+class _EveryKeyOnce(yaml.constructor.SafeConstructor):
     """Refuses a key that is written twice, where YAML would keep the last one and say nothing."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -58,6 +67,14 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} twice", key.start_mark)
             seen.add(name)
         return super().construct_mapping(node, deep)
+
+
+class _Loader(_EveryKeyOnce, yaml.SafeLoader):
+    """In Python."""
+
+
+class _FastLoader(_EveryKeyOnce, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """In C."""
 
 
 def _syntax_problem(error: yaml.YAMLError, where: str) -> Problem:

@@ -15,6 +15,10 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
 _CELLS = 1 << 16
+_HALF = _CELLS // 2
+"""Where the cells of negative values begin, as bits."""
+_NOT_FINITE = 0x7F80
+"""Where the cells of infinity and NaN begin, in each half."""
 _SEARCH = -1
 
 
@@ -68,19 +72,20 @@ class Binner:
 def make_binner(edges: Floats, keys: Floats) -> Binner:
     """A binner for strictly increasing inner edges and their keys, both of shape (k,)."""
     edges = np.asarray(edges, np.float64)
-    every: npt.NDArray[np.uint32] = np.arange(_CELLS, dtype=np.uint32)
     with np.errstate(over="ignore"):
-        edge_cells = _ordered(keys.astype(np.float32).view(np.uint32) >> np.uint32(16))
-    cells = _ordered(every)
-    table = np.searchsorted(edge_cells, cells, side="left").astype(np.int16)
-    table[np.isin(cells, edge_cells)] = _SEARCH
-    if np.isin(edge_cells, _ordered(np.array([0, 1 << 15], np.uint32))).any():
-        table[[0, 1 << 15]] = _SEARCH
-    table[(every >> 7) & 0xFF == 0xFF] = _SEARCH
+        places = _ordered(keys.astype(np.float32).view(np.uint32) >> np.uint32(16))
+    # In the order of the floats a bin is a run of cells: after the cell of one edge, up to that of the next.
+    rises = np.concatenate(([0], places + 1, [_CELLS]))
+    ordered = np.repeat(np.arange(len(places) + 1, dtype=np.int16), np.diff(rises))
+    ordered[places] = _SEARCH
+    if np.isin(places, (_HALF - 1, _HALF)).any():  # -0 and +0 are equal
+        ordered[_HALF - 1 : _HALF + 1] = _SEARCH
+    table = np.concatenate((ordered[_HALF:], ordered[_HALF - 1 :: -1]))
+    table.reshape(2, _HALF)[:, _NOT_FINITE:] = _SEARCH
     return Binner(edges, table)
 
 
-def _ordered(cells: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+def _ordered(cells: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
     """Cells of float bits as integers in the order of the floats; +0 and -0 fall together with their neighbours."""
-    negative = cells >= 1 << 15
-    return np.where(negative, (1 << 16) - 1 - cells, cells + (1 << 15)).astype(np.uint32)
+    places = cells.astype(np.int64)
+    return np.where(places >= _HALF, _CELLS - 1 - places, places + _HALF)

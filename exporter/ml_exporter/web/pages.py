@@ -48,6 +48,8 @@ class Pages:
         self._environment.globals.update(version=version, style=Markup(style))  # noqa: S704  # our own file
         self.style_digest = f"sha256-{b64encode(sha256(style.encode()).digest()).decode()}"
         """What the Content-Security-Policy allows as style."""
+        self._markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+        """Raw HTML is shown as text."""
         self._runbooks = _read_runbooks(runbooks)
 
     def landing(self, models: Sequence[ModelRow], rendered_at: float | None, state: str) -> str:
@@ -62,7 +64,8 @@ class Pages:
         """One runbook, or None if there is none of this name."""
         if name not in self._runbooks:
             return None
-        return self._render("runbook.html", name=name, html=self._runbooks[name])
+        html = self._markdown.render(self._runbooks[name])
+        return self._render("runbook.html", name=name, html=Markup(html))  # noqa: S704  # raw HTML is off
 
     def not_found(self) -> str:
         """The page for every other path."""
@@ -84,13 +87,7 @@ def utc(seconds: float | None) -> str:
         return "–"
 
 
-def _read_runbooks(folder: Path | None) -> dict[str, Markup]:
-    """Every runbook as HTML, by the name of its alert. Raw HTML in them is shown as text."""
-    if folder is None:
-        return {}
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    files = {path.stem: path for path in folder.glob("*.md") if _RUNBOOK_NAME.fullmatch(path.stem)}
-    return {
-        name: Markup(markdown.render(path.read_text(encoding="utf-8")))  # noqa: S704  # html is off
-        for name, path in files.items()
-    }
+def _read_runbooks(folder: Path | None) -> dict[str, str]:
+    """The text of every runbook, by the name of its alert."""
+    files = folder.glob("*.md") if folder else ()
+    return {path.stem: path.read_text(encoding="utf-8") for path in files if _RUNBOOK_NAME.fullmatch(path.stem)}
