@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tests.chaos.formats import Format, Row
+from tests.chaos.formats import LINE_BYTES, Format, Row
 
 WHAT = [int(x) for x in os.environ.get("W", "111")]
 SPAN_SECONDS = 60.0
@@ -100,6 +100,11 @@ class Log:
         os.close(self._open)
 
 
+def digest(line: bytes) -> str:
+    """What a note of the dead-letter file tells of a line."""
+    return blake2b(line, digest_size=8).hexdigest()
+
+
 def new_row(number: int, now: float, chance: random.Random) -> Row:
     """A prediction of the last minute."""
     score = chance.randrange(1001) / 1000
@@ -137,6 +142,8 @@ class World:
     """Good labels, in order."""
     refused: dict[str, str] = field(default_factory=dict)
     """Digest of every bad line, and why it is refused."""
+    cut: dict[str, str] = field(default_factory=dict)
+    """The same digests by that of the first bytes: of a line that is too long, more may not be read."""
     ids: int = 0
 
     def __post_init__(self) -> None:
@@ -175,7 +182,8 @@ class World:
     def _refuse(self, row: Row) -> bytes:
         reason, spoil = self.chance.choice(list(self.format.dirty.values()))
         line = spoil(self.format, row)
-        self.refused[blake2b(line, digest_size=8).hexdigest()] = reason
+        self.refused[digest(line)] = reason
+        self.cut[digest(line[: LINE_BYTES + 1])] = digest(line)
         return line
 
     def _label(self) -> None:
@@ -200,7 +208,7 @@ class World:
 
     def _refuse_label(self, label: Row) -> bytes:
         line = self.format.render(label | {"id": None})
-        self.refused[blake2b(line, digest_size=8).hexdigest()] = "missing_column"
+        self.refused[digest(line)] = "missing_column"
         return line
 
     def end(self) -> None:
@@ -219,7 +227,6 @@ class Drops:
     clock: Callable[[], float]
     predictions: list[Row] = field(default_factory=list)
     labels: list[Row] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
     files: int = 0
 
     def step(self) -> None:

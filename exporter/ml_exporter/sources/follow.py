@@ -156,6 +156,9 @@ class _Reading:
         if headed != file:
             file = self._behind(content, headed)
             yield Chunk(b"", file.path, file.offset), file
+        before = content.read(max(0, file.offset - contents.SIGNED_BYTES), min(file.offset, contents.SIGNED_BYTES))
+        if not (content.compressed or contents.continues(content, file)):
+            return  # truncated since it was located
         window = b""
         while not file.wrong and not (self._cutter.is_csv and not file.header):
             window, is_last = self._window(content, file)
@@ -164,7 +167,11 @@ class _Reading:
             chunk, moved = self._cutter.cut(window, file, self._rested and is_last)
             if moved == file:
                 break
-            file = self._behind(content, moved, is_last)
+            before = (before + window[: moved.offset - file.offset])[-contents.SIGNED_BYTES :]
+            behind = self._behind(content, moved, is_last)
+            if not (content.compressed or self._is_one(content, behind, before)):
+                return  # truncated meanwhile: the next look finds the rest in the copy
+            file = behind
             yield chunk, file
         finished = content.whole if content.compressed else (file.rotated or self._complete) and self._rested
         if finished and not (file.done and not window):
@@ -173,6 +180,10 @@ class _Reading:
         elif content.compressed:
             moved = msgspec.structs.replace(file, wrong=content.corrupt or _ENDS_EARLY)
             yield Chunk(b"", file.path, file.offset), self._behind(content, moved, True)
+
+    def _is_one(self, content: Content, file: FilePosition, before: bytes) -> bool:
+        """Whether the bytes that were read, of which `before` are the last, and the hashes are of one generation."""
+        return file.mark == contents.digest(before) and contents.continues(content, file)
 
     def _window(self, content: Content, file: FilePosition) -> tuple[bytes, bool]:
         """What to cut the next chunk from, and whether it reaches the end that the file had at first."""
