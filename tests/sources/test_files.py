@@ -11,7 +11,7 @@ import pytest
 from tests.sources.rotation import LATER, World
 
 from ml_exporter.config import Source
-from ml_exporter.sources import handles, newcomers
+from ml_exporter.sources import follow, handles, newcomers
 from ml_exporter.sources.follow import FilePosition, Position
 
 
@@ -123,6 +123,26 @@ def test_another_file_with_the_inode_of_an_empty_log_is_not_read(world):
     append(world.folder / "labels.jsonl-000016", b'{"id": 77777}\n')
     world.write()
     world.start()
+    world.check()
+
+
+@pytest.mark.parametrize("read_before", [False, True])
+def test_truncated_between_the_look_and_the_read(world, monkeypatch, read_before):
+    """What stands at the place by then is of the next generation."""
+    world.write(60)
+    if read_before:
+        world.poll()
+        world.write(60)
+    locate = follow.locate
+
+    def look_and_lose(*arguments):
+        found = locate(*arguments)
+        monkeypatch.undo()
+        world.copy_truncate()
+        world.write(200)
+        return found
+
+    monkeypatch.setattr(follow, "locate", look_and_lose)
     world.check()
 
 
