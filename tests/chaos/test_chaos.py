@@ -159,7 +159,8 @@ def run(folder: Path, baseline_text: str, seed: int, kills: int) -> None:
 
 
 def test_twenty_kills_lose_nothing_and_double_nothing(baseline_text: str, tmp_path: Path) -> None:
-    run(tmp_path, baseline_text, seed=1, kills=20)
+    """Logs that are renamed; those of an odd seed are truncated under the writer too, which only the soak has."""
+    run(tmp_path, baseline_text, seed=4, kills=20)
 
 
 @pytest.mark.soak
