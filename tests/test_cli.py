@@ -14,9 +14,8 @@ from tests.serve.service import Metrics, append, label, lines, prediction, write
 
 from ml_exporter import __version__, cli, generate
 from ml_exporter import baseline as artefact
-from ml_exporter.budget import capped
+from ml_exporter.budget import capped, series
 from ml_exporter.catalogue import labels_of
-from ml_exporter.exposition import count_series
 from ml_exporter.loading import load
 from ml_exporter.pipeline import evaluate
 from ml_exporter.serve import Exporter
@@ -200,7 +199,7 @@ def test_series_go_in_the_documented_order(path):
     counting, loaded = exporter.fleet.countings["risk"], exporter.loaded
     everything = list(evaluate(counting, loaded.baselines["risk"], "risk", loaded.config, round(now * 1e6)))
     exporter.close()
-    total = count_series(everything)["risk"]
+    total = series(everything)
 
     def place(sample):
         labels = labels_of(sample)
@@ -215,7 +214,7 @@ def test_series_go_in_the_documented_order(path):
     for limit in range(total, 99, -1):
         kept = capped(everything, limit)
         assert kept == [sample for sample in everything if sample in set(kept)]
-        assert count_series(kept)["risk"] <= limit
+        assert series(kept) <= limit
         gone += sorted(place(sample) for sample in before - set(kept))
         assert set(kept) <= before
         before = set(kept)

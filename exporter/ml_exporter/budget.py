@@ -20,13 +20,18 @@ def capped(samples: Sequence[AnySample], limit: int) -> list[AnySample]:
 
     In the order of `KINDS`, within a kind the last ones first: so a lower limit only takes more away.
     """
-    excess = sum(map(_size, samples)) - limit
+    excess = series(samples) - limit
     if excess <= 0:
         return list(samples)
     order = sorted(range(len(samples)), key=lambda place: (_kind(samples[place]), -place))
     before = accumulate((_size(samples[place]) for place in order), initial=0)
     gone = {place for place, dropped in zip(order, before, strict=False) if dropped < excess}
     return [item for place, item in enumerate(samples) if place not in gone]
+
+
+def series(samples: Sequence[AnySample]) -> int:
+    """How many series samples are."""
+    return sum(map(_size, samples))
 
 
 def by_kind(samples: Sequence[AnySample]) -> Mapping[str, int]:

@@ -67,21 +67,6 @@ def compress(exposition: bytes) -> bytes:
     return gzip.compress(exposition, compresslevel=1, mtime=0)
 
 
-def count_series(samples: Iterable[Sample | HistogramSample]) -> dict[str, int]:
-    """How many series each model has (a histogram: its buckets, count and sum).
-
-    >>> count_series([Sample("ml_window_rows", ("a", "1d"), 5.0), Sample("ml_exporter_state_up", (), 1.0)])
-    {'a': 1}
-    """
-    index = {metric.name: metric.labels.index("model") for metric in METRICS if "model" in metric.labels}
-    counts: Counter[str] = Counter()
-    for sample in samples:
-        if sample.name in index:
-            series = len(sample.counts) + 2 if isinstance(sample, HistogramSample) else 1
-            counts[sample.labels[index[sample.name]]] += series
-    return dict(counts)
-
-
 def _by_name(samples: Iterable[Sample | HistogramSample]) -> Mapping[str, list[Any]]:
     """The samples by metric, each of the type that its metric needs."""
     families: defaultdict[str, list[Any]] = defaultdict(list)

@@ -18,14 +18,14 @@ import numpy as np
 
 from ml_exporter.catalogue import Sample
 from ml_exporter.config import Source, streams_of
-from ml_exporter.counting import Counting, Timing
+from ml_exporter.counting import Counting
 from ml_exporter.dead_letter import DeadLetter
-from ml_exporter.loading import Loaded, maturity_seconds
+from ml_exporter.loading import Loaded
 from ml_exporter.records import REJECT_REASONS, Batch, Ints, Role, Stream
-from ml_exporter.segments import plan
 from ml_exporter.sources.follow import Position, SourceError
 from ml_exporter.sources.rows import Parsed
 from ml_exporter.sources.tail import Tail, Workers
+from ml_exporter.starting import countings_of
 
 Take = Callable[[Batch, int], Mapping[str, Ints]]
 """Takes in a batch at a clock in microseconds; returns the places of rows that the clock refused, by reason."""
@@ -103,16 +103,7 @@ class Fleet:
     @classmethod
     def of(cls, loaded: Loaded, dead_letter: DeadLetter | None = None) -> "Fleet":
         """The fleet of a configuration, with nothing read yet."""
-        countings: dict[str, Counting] = {}
-        config, workers = loaded.config, Workers()
-        for name, model in config.models.items():
-            source = config.sources[model.predictions.source]
-            timing = Timing.of(model, config.time, source, maturity_seconds(loaded, name))
-            baseline = loaded.baselines[name]
-            bys = plan(model, baseline.segments)
-            counting = countings[name] = Counting(baseline.layout, timing, model.labels is not None, bys=bys)
-            if model.labels:
-                counting.set_rules(model.labels.corrections, model.labels.max_pending)
+        countings, config, workers = countings_of(loaded), loaded.config, Workers()
         feeds = []
         for name, settings in config.sources.items():
             streams = streams_of(config, name)

@@ -18,18 +18,17 @@ from pathlib import Path
 from types import FrameType
 
 from ml_exporter import __version__
-from ml_exporter.budget import capped
 from ml_exporter.catalogue import HistogramSample, Sample
 from ml_exporter.clock import Watch
 from ml_exporter.config import Config, window_seconds
 from ml_exporter.dead_letter import NAME, DeadLetter
 from ml_exporter.errors import ProblemsError, StateError
-from ml_exporter.exposition import Renderer, compress, count_series, process_metrics
+from ml_exporter.exposition import Renderer, compress, process_metrics
 from ml_exporter.ingest import Fleet, source_samples
 from ml_exporter.join import UNSAVED_ROWS
 from ml_exporter.layout import project
 from ml_exporter.loading import Loaded, load
-from ml_exporter.pipeline import evaluate
+from ml_exporter.publishing import publish
 from ml_exporter.store import DamagedError, Store
 from ml_exporter.web import ModelRow, Server, Snapshot, create_app
 
@@ -196,27 +195,15 @@ class Exporter:
         started = time.monotonic()
         now_us = self.now_us()
         self.fleet.hold_failing(now_us)
-        samples: list[Sample | HistogramSample] = []
-        rows: dict[str, int | None] = {}
-        for name, counting in self.fleet.countings.items():
-            found = list(evaluate(counting, self.loaded.baselines[name], name, self.loaded.config, now_us))
-            rows[name] = _longest_rows(found, self.loaded.config)
-            samples += self._capped(found, name)
-        samples += [
-            Sample("ml_exporter_series", (name,), float(count + 1)) for name, count in count_series(samples).items()
-        ]
+        published = publish(self.fleet.countings, self.loaded, now_us)
+        self.dropped += published.dropped
+        samples = list(published.samples)
         samples += source_samples(self.fleet, self.clock())
         self.evaluation_seconds = time.monotonic() - started
         samples += self._own()
         text = self._renderer.render(samples) + self._process()
         interval = float(self.loaded.config.interval)
-        self.snapshot = Snapshot(text, compress(text), self.clock(), self.ready, interval, tuple(self._rows(rows)))
-
-    def _capped(self, found: list[Sample | HistogramSample], name: str) -> list[Sample | HistogramSample]:
-        """What a model may export beside its `ml_exporter_series`."""
-        kept = capped(found, self.loaded.config.models[name].series_limit - 1)
-        self.dropped += count_series(found)[name] - count_series(kept).get(name, 0)
-        return kept
+        self.snapshot = Snapshot(text, compress(text), self.clock(), self.ready, interval, tuple(self._rows(samples)))
 
     def _own(self) -> Iterator[Sample]:
         yield Sample("ml_exporter_build_info", (__version__, platform.python_version()), 1.0)
@@ -230,7 +217,8 @@ class Exporter:
         yield Sample("ml_exporter_dead_letter_failures_total", (), float(self.dead_letter.failures))
         yield Sample("ml_exporter_series_dropped_total", ("series_limit",), float(self.dropped))
 
-    def _rows(self, rows: Mapping[str, int | None]) -> Iterator[ModelRow]:
+    def _rows(self, samples: Sequence[Sample | HistogramSample]) -> Iterator[ModelRow]:
+        rows = _longest_rows(samples, self.loaded.config)
         for name, counting in self.fleet.countings.items():
             model, newest_us = self.loaded.config.models[name], counting.panes.newest_us
             last = newest_us / 1e6 if newest_us else None
@@ -238,7 +226,14 @@ class Exporter:
             state = "; ".join(self.fleet.troubles(name, usable=bool(newest_us))) or state
             state = state.encode(errors="replace").decode()  # a path may have bytes that are no UTF-8
             yield ModelRow(
-                name, model.team, model.tier, model.task, tuple(sorted(counting.versions_us)), last, rows[name], state
+                name,
+                model.team,
+                model.tier,
+                model.task,
+                tuple(sorted(counting.versions_us)),
+                last,
+                rows.get(name),
+                state,
             )
 
     def close(self) -> None:
@@ -247,14 +242,14 @@ class Exporter:
         self.store.close()
 
 
-def _longest_rows(samples: Sequence[Sample | HistogramSample], config: Config) -> int | None:
-    """Predictions in the longest current window of a model, by its samples."""
-    found = [
-        (window_seconds(item.labels[1], config.time), int(item.value))
-        for item in samples
-        if isinstance(item, Sample) and item.name == "ml_window_rows" and not any(item.labels[2:])
-    ]
-    return max(found)[1] if found else None
+def _longest_rows(samples: Sequence[Sample | HistogramSample], config: Config) -> Mapping[str, int]:
+    """Predictions in the longest current window of each model, by its samples."""
+    found: dict[str, tuple[float, int]] = {}
+    for item in samples:
+        if isinstance(item, Sample) and item.name == "ml_window_rows" and not any(item.labels[2:]):
+            window = window_seconds(item.labels[1], config.time), int(item.value)
+            found[item.labels[0]] = max(window, found.get(item.labels[0], window))
+    return {name: rows for name, (_, rows) in found.items()}
 
 
 @dataclass(frozen=True)

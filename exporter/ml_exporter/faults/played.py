@@ -125,7 +125,7 @@ def as_batch(table: pa.Table) -> Batch:
     Their places (`offsets`) are those in this table.
     """
     counts = {kind: VIOLATIONS + kind for kind in VIOLATION_KINDS if VIOLATIONS + kind in table.column_names}
-    violations = {kind: int(np.sum(table.column(name).to_numpy())) for kind, name in counts.items()}
+    violations = {kind: pc.sum(table.column(name)).as_py() or 0 for kind, name in counts.items()}
     attached = [name for name in table.column_names if MADE in table.column_names and name.startswith(FEATURE_PREFIX)]
     extra = {ARRIVAL, MADE, *counts.values(), *attached}
     rows = table.select([name for name in table.column_names if name not in extra])

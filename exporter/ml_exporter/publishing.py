@@ -1,0 +1,35 @@
+"""What the models of a configuration export at an instant: every sample, within the limits of their series.
+
+`serve` and `replay` publish through it, so that both say the same of the same rows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ml_exporter.budget import AnySample, capped, series
+from ml_exporter.catalogue import Sample
+from ml_exporter.counting import Counting
+from ml_exporter.loading import Loaded
+from ml_exporter.pipeline import evaluate
+
+
+@dataclass(frozen=True)
+class Published:
+    """The samples of all models, each model's together, and how many series went beyond the limits."""
+
+    samples: tuple[AnySample, ...]
+    dropped: int
+
+
+def publish(countings: Mapping[str, Counting], loaded: Loaded, now_us: int) -> Published:
+    """Evaluates every model, and counts what it exports in `ml_exporter_series`, which counts too."""
+    samples: list[AnySample] = []
+    counts: list[Sample] = []
+    dropped = 0
+    for name, counting in countings.items():
+        found = list(evaluate(counting, loaded.baselines[name], name, loaded.config, now_us))
+        kept = capped(found, loaded.config.models[name].series_limit - 1)
+        samples += kept
+        counts.append(Sample("ml_exporter_series", (name,), float(series(kept) + 1)))
+        dropped += series(found) - series(kept)
+    return Published((*samples, *counts), dropped)
