@@ -116,6 +116,9 @@ def test_a_reader_that_closes_the_pipe(path):
 
 
 def test_check_counts_what_is_served_with_full_windows(shell, path):
+    earlier = START - 2 * service.DAY_SECONDS
+    append(path.parent / "risk.jsonl", lines(prediction(number, earlier) for number in range(9000, 9400)))
+    append(path.parent / "risk-labels.jsonl", lines(label(number, earlier + 1) for number in range(9000, 9400)))
     now = write_full_windows(path.parent, START) + 3
     code, out, err = shell("check", "--config", path)
     exporter = Exporter(path, lambda: now)

@@ -414,8 +414,9 @@ def test_every_sample_is_declared_and_comes_once() -> None:
         if isinstance(item, Sample):
             assert np.isfinite(item.value)
     own = {name for name in BY_NAME if not name.startswith("ml_exporter") or name.startswith("ml_exporter_join")}
-    unlabelled = {f"ml_baseline_{name}" for name in QUALITY}
-    assert {name for name, _ in keys} == own - unlabelled - build.NOT_BINARY, "a baseline without labels lacks those"
+    assert {name for name, _ in keys} == own - build.NOT_BINARY
+    compared = {key[1] for name, key in keys if name.removeprefix("ml_baseline_") in QUALITY}
+    assert compared == {"previous_30d"}, "a baseline without labels lacks those of the reference"
 
 
 def test_evaluating_changes_nothing() -> None:
@@ -423,3 +424,45 @@ def test_evaluating_changes_nothing() -> None:
     first = samples(counting, NOON)
     samples(counting, NOON + 9 * DAY)
     assert samples(counting, NOON) == first
+
+
+# the 30 days before a day
+
+
+def answered(days: Mapping[int, tuple[int, int]], now: int) -> Counting:
+    """So many predictions a day before `now`, of which so many were right; labels came at once."""
+    counting = build.counting()
+    for ago in sorted(days, reverse=True):
+        rows, right = days[ago]
+        time = now - ago * DAY - HOUR
+        numbers = range(ago * 1000, ago * 1000 + rows)
+        made = [build.prediction(time, number, score=0.9, prediction="yes") for number in numbers]
+        counting.predictions(build.batch(made), now)
+        known = [build.label(time, number, "yes" if place < right else "no") for place, number in enumerate(numbers)]
+        counting.labels(build.batch(known), now)
+    return counting
+
+
+def test_a_day_is_compared_with_the_thirty_days_before_it_by_rows() -> None:
+    """The day itself is not among them, nor what came before; a day with more rows counts more."""
+    now = NOON + MATURITY + MINUTE
+    days = {0: (10, 1), 1: (40, 40), 5: (10, 5), 29: (30, 24), 30: (20, 16), 31: (50, 0)}
+    found = samples(answered(days, NOON), now)
+    assert found["ml_accuracy", ("flights", "1d")] == 0.1
+    before = ("flights", "previous_30d")
+    assert found["ml_baseline_labelled_rows", before] == 100.0
+    assert found["ml_baseline_accuracy", before] == 0.85
+    assert found["ml_baseline_roc_auc", before] == 0.5, "there is one score"
+    assert found["ml_accuracy", ("flights", "30d")] == pytest.approx((1 + 40 + 5 + 24) / 90)
+
+
+def test_without_a_month_or_a_day_there_is_nothing_before() -> None:
+    found = samples(answered({0: (10, 5)}, NOON), NOON + MATURITY + MINUTE)
+    assert not [key for key in found if key[1][1:] == ("previous_30d",)]
+    config = build.config()
+    usual = config.models["flights"]
+    for changes in ({"quality": ()}, {"head": ("1h",)}):
+        windows_ = build.replace_section(usual.windows, **changes)
+        changed = build.replace_section(config, models={"flights": build.replace_section(usual, windows=windows_)})
+        found = samples(answered({0: (10, 5), 3: (10, 5)}, NOON), NOON + MATURITY + MINUTE, changed)
+        assert not [key for key in found if "previous_30d" in key[1]]

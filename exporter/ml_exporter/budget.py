@@ -6,7 +6,7 @@ from itertools import accumulate
 
 from ml_exporter.catalogue import HistogramSample, Sample, labels_of
 from ml_exporter.config import Windows
-from ml_exporter.vitals.windows import REFERENCE
+from ml_exporter.vitals.windows import PREVIOUS_30D, REFERENCE
 
 AnySample = Sample | HistogramSample
 
@@ -55,7 +55,7 @@ def _kind(sample: AnySample) -> int:
         return _SEGMENTS
     if window is not None and window not in (*usual.head, *usual.features, *usual.quality):
         return _WINDOWS
-    if labels.get("baseline", REFERENCE) != REFERENCE or "peer" in labels:
+    if labels.get("baseline", REFERENCE) not in (REFERENCE, PREVIOUS_30D) or "peer" in labels:
         return _BASELINES
     if "feature" not in labels:
         return _OTHERS

@@ -101,7 +101,7 @@ def _quality_metrics() -> tuple[Metric, ...]:
         for bound in () if name in NO_INTERVAL else ("lower", "upper"):
             text = f"{bound.capitalize()} end of the 95 % interval of ml_{name}."
             rows.append(Metric(f"ml_{name}_{bound}", "gauge", "", text, (*_MW, *optional), optional))
-        text = f"{meaning}, in the reference."
+        text = f"{meaning}, in the reference, or in the 30 days before the window of a day (previous_30d)."
         rows.append(Metric(f"ml_baseline_{name}", "gauge", "", text, (*_MB, *a_class), a_class))
     return tuple(rows)
 
@@ -357,6 +357,9 @@ METRICS: tuple[Metric, ...] = (
         "Labelled predictions in the window that quality is computed over.",
         _MWS,
         _SEGMENT,
+    ),
+    Metric(
+        "ml_baseline_labelled_rows", "gauge", "", "Labelled predictions behind ml_baseline_accuracy and its kin.", _MB
     ),
     Metric(
         "ml_labelled_predictions_total",

@@ -24,6 +24,8 @@ from ml_exporter.vitals.windows import REFERENCE, Window, Windows, alpha_of
 
 DELAYS = 5
 """How many times the 95th percentile of the label delay a window with quality by arrival is long."""
+DAY, MONTH = "1d", "30d"
+"""A fast fall of quality is one of the day against the 30 days before it."""
 NULL_RATIO = "feature_null_ratio"
 NULL_RATIO_WINDOW = "1h"
 """The window that the alert on nulls reads: a broken pipeline must not wait for a day."""
@@ -70,7 +72,16 @@ def with_parts(windows: Windows, counting: Counting, model: Model, time: Time) -
         earlier=tuple(earlier_of(counting.panes, windows.for_features(), model.comparisons, bounds)),
         versions=tuple(pairs_of(segments, newest_us, current)) if by_version else (),
         version_quality=tuple(pairs_of(segments, newest_us, quality)) if by_version else (),
+        before=_before(windows, counting, model, time),
     )
+
+
+def _before(windows: Windows, counting: Counting, model: Model, time: Time) -> Window | None:
+    """The 30 days before the day that quality is computed over, without it: what a sudden drop is a drop from."""
+    day = next((window for window in windows.quality if window.name == DAY), None)
+    if day is None or MONTH not in (*model.windows.head, *model.windows.quality):
+        return None
+    return next(_windows(counting, (MONTH,), time, day.start_us), None)
 
 
 def _windows(counting: Counting, names: Iterable[str], time: Time, end_us: int) -> Iterator[Window]:

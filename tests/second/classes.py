@@ -145,6 +145,7 @@ def _reference(document: Json) -> Iterator[Found]:
     yield from baseline_shares(document)
     confusion = np.reshape(head["quality"]["confusion"], (len(document["classes"]), -1))
     actual, called = (np.repeat(np.indices(confusion.shape)[axis].ravel(), confusion.ravel()) for axis in (0, 1))
+    yield exact("ml_baseline_labelled_rows", len(actual), **base)
     yield exact("ml_baseline_accuracy", (actual == called).mean(), **base)
     for name, scorer in RATIOS.items():
         yield close(f"ml_baseline_{name}_macro", scorer(actual, called, average="macro"), **base)

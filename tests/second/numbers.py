@@ -126,6 +126,7 @@ def _reference(document: Json) -> Iterator[Found]:
     base, sums = {"baseline": "reference"}, document["head"]["quality"]
     unit, rows = document["error"]["scale"], sums["rows"]
     square = _wide(sums, "square") / rows
+    yield close("ml_baseline_labelled_rows", rows, **base)
     yield close("ml_baseline_mean_absolute_error", sums["absolute"] / UNIT / rows * unit, **base)
     yield close("ml_baseline_root_mean_squared_error", np.sqrt(square) * unit, **base)
     yield close("ml_baseline_mean_error", sums["error"] / UNIT / rows * unit, **base)

@@ -178,6 +178,7 @@ def expected(
     task = task or Task("binary", "prediction_class_shift", _binary_reference, (_predictions, class_shift, _quality))
     found = list(_identity(document, settings, table, labels, task))
     found += [*_reference(document), *task.reference(document)]
+    found += _before(Artefact(document), settings, table, task)
     for window, (start, end) in settings.windows.items():
         rows = table[(table["timestamp"] >= start) & (table["timestamp"] < end)]
         for part in (_volume, _features, _nulls, _drift, _flags, _latency, _labels, *task.parts):
@@ -221,6 +222,27 @@ def _identity(
             yield close("ml_false_alarm_alpha", alpha_of(document, settings, window), signal=signal, window=window)
 
 
+MEASURES = (
+    *("accuracy", "precision", "recall", "f1", "log_loss", "brier_score", "calibration_gap", "roc_auc"),
+    *("precision_macro", "recall_macro", "f1_macro", "roc_auc_macro"),
+    *("mean_absolute_error", "root_mean_squared_error", "mean_error", "r2"),
+)
+
+
+def _before(artefact: Artefact, settings: Settings, table: pd.DataFrame, task: Task) -> Iterator[Found]:
+    """Quality over the 30 days before the window of a day."""
+    if not {"1d", "30d"} <= settings.windows.keys():
+        return
+    end = settings.windows["1d"][0]
+    rows = table[(table["timestamp"] >= end - pd.Timedelta(days=30)) & (table["timestamp"] < end)]
+    yield exact("ml_baseline_labelled_rows", rows["label"].notna().sum(), baseline="previous_30d")
+    for part in task.parts:
+        for item in part(artefact, settings, "30d", rows):
+            if item.name.removeprefix("ml_") in MEASURES:
+                labels = {name: value for name, value in item.labels.items() if name != "window"}
+                yield Found(f"ml_baseline_{item.name[3:]}", labels | {"baseline": "previous_30d"}, item.checks)
+
+
 def _reference(document: Json) -> Iterator[Found]:
     """What follows from the artefact's counts alone."""
     base = {"baseline": "reference"}
@@ -249,6 +271,7 @@ def _binary_reference(document: Json) -> Iterator[Found]:
     yield from baseline_shares(document)
     sums = document["head"]["quality"]
     tn, fp, fn, tp = sums["confusion"]
+    yield exact("ml_baseline_labelled_rows", tp + tn + fp + fn, **base)
     yield exact("ml_baseline_accuracy", (tp + tn) / (tp + tn + fp + fn), **base)
     yield exact("ml_baseline_precision", tp / (tp + fp), **base)
     yield exact("ml_baseline_recall", tp / (tp + fn), **base)

@@ -10,7 +10,7 @@ from ml_exporter.statistics.intervals import Interval
 from ml_exporter.tasks import Multiclass, Regression
 from ml_exporter.vitals import binary, multiclass, regression
 from ml_exporter.vitals.measures import Measures
-from ml_exporter.vitals.windows import REFERENCE, Estimate, Window, Windows, phi_of
+from ml_exporter.vitals.windows import PREVIOUS_30D, REFERENCE, Estimate, Window, Windows, phi_of
 
 
 def labelled(layout: Layout, vector: Vector) -> Measures:
@@ -37,11 +37,24 @@ def interval(found: Measures, name: str, noise: Phi) -> Interval | None:
 
 
 def quality(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
-    """Every measure with its interval by matured window, and its value in the reference."""
+    """Every measure with its interval by matured window, and what it is compared with.
+
+    That is its value in the reference, and over the 30 days before the window of a day.
+    """
     for window in windows.quality:
         yield from measures(windows.model, window, baseline)
-    for name, value in values(labelled(baseline.layout, baseline.vector)).items():
-        metric, labels = _of_class(name, (windows.model, REFERENCE))
+    yield from _compared(baseline.layout, baseline.vector, (windows.model, REFERENCE))
+    if windows.before is not None:
+        yield from _compared(baseline.layout, windows.before.vector, (windows.model, PREVIOUS_30D))
+
+
+def _compared(layout: Layout, vector: Vector, key: tuple[str, str]) -> Iterator[Sample]:
+    """Every measure of the labelled predictions of a vector, and how many there are; nothing where there are none."""
+    found = labelled(layout, vector)
+    if found.rows:
+        yield Sample("ml_baseline_labelled_rows", key, float(found.rows))
+    for name, value in values(found).items():
+        metric, labels = _of_class(name, key)
         yield Sample(f"ml_baseline_{metric}", labels, value)
 
 

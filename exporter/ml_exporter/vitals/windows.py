@@ -10,6 +10,8 @@ from ml_exporter.layout import Vector
 
 REFERENCE = "reference"
 """The label `baseline` of everything compared with the reference."""
+PREVIOUS_30D = "previous_30d"
+"""The label `baseline` of quality over the 30 days before the window of a day."""
 PREVIOUS, LAST_WEEK = "previous", "last_week"
 """The label `baseline` of what is compared with the window before, or with the same one a week earlier."""
 
@@ -44,6 +46,8 @@ class Windows:
     earlier: "tuple[Earlier, ...]" = ()
     versions: "tuple[Pair, ...]" = ()
     version_quality: "tuple[Pair, ...]" = ()
+    before: Window | None = None
+    """The 30 days before the day that quality is computed over."""
 
     @property
     def quality(self) -> tuple[Window, ...]:
