@@ -35,6 +35,7 @@ NOT_BINARY = frozenset(
     (
         *(f"ml_{kind}{name}" for name in (*_OF_NUMBERS, *_OF_CLASSES) for kind in ("", "baseline_")),
         *(name for name in _BOUNDS if not name.startswith("ml_r2")),
+        *(f"ml_estimated_{name}{end}" for name in (*_OF_CLASSES[:3], _OF_NUMBERS[0]) for end in ("", "_error")),
         "ml_prediction_mean_shift_sigmas",
         "ml_prediction_mean_shift_critical_sigmas",
     )

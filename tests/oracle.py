@@ -186,6 +186,10 @@ def number_labels(layout: Layout, rows: Iterable[tuple[float, None, float]], cel
         for name, value in {**powers, "label": label, "label_square": label * label}.items():
             quality[f"{name}_high"][0] += fixed(value, 40) >> 32
             quality[f"{name}_low"][0] += fixed(value, 40) & (1 << 32) - 1
+        place = bisect_right(task.edges, predicted)
+        cells["residuals"]["rows"][place] += 1
+        cells["residuals"]["absolute"][place] += fixed(abs(error), 24)
+        cells["residuals"]["square"][place] += fixed(error * error, 20)
 
 
 def binary_labels(layout: Layout, rows: Iterable[tuple[int, float | None, int]], cells: Cells) -> None:

@@ -414,9 +414,10 @@ def test_every_sample_is_declared_and_comes_once() -> None:
         if isinstance(item, Sample):
             assert np.isfinite(item.value)
     own = {name for name in BY_NAME if not name.startswith("ml_exporter") or name.startswith("ml_exporter_join")}
-    assert {name for name, _ in keys} == own - build.NOT_BINARY
+    unlabelled = {f"ml_estimated_{name}{end}" for name in QUALITY for end in ("", "_error")} | {"ml_estimated_bias"}
+    assert {name for name, _ in keys} == own - unlabelled - build.NOT_BINARY
     compared = {key[1] for name, key in keys if name.removeprefix("ml_baseline_") in QUALITY}
-    assert compared == {"previous_30d"}, "a baseline without labels lacks those of the reference"
+    assert compared == {"previous_30d"}, "a baseline without labels lacks those of the reference, and estimates"
 
 
 def test_evaluating_changes_nothing() -> None:

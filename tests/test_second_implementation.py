@@ -18,7 +18,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tests import flight_logs
-from tests.second import calibration, logs, statistics, vitals
+from tests.second import calibration, estimates, logs, statistics, vitals
 from tests.second.logs import joined, records
 from tests.second.vitals import Expected, Key, Settings, disagreements
 
@@ -169,7 +169,8 @@ def both_logs(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 def expected(run: Run) -> Expected:
     document = json.loads((run.folder / "baseline.json").read_text())
     predictions, labels = both_logs(run.folder / "logs")
-    return vitals.expected(document, SETTINGS, joined(predictions, labels, document["classes"], EXPIRE), labels)
+    table = joined(predictions, labels, document["classes"], EXPIRE)
+    return vitals.expected(document, SETTINGS, table, labels, estimates.BINARY)
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +222,7 @@ def test_the_artefact_holds_the_distributions_over_the_days_of_the_reference(
     learned, psi, phi = (
         document["noise"]["1d"],
         calibration.psi_noise(document, table),
-        calibration.phis(document, table),
+        calibration.phis(document, table) | estimates.phis(estimates.BINARY_MODEL, document, table),
     )
     assert (learned["psi"].keys(), learned["phi"].keys()) == (psi.keys(), phi.keys())
     for name, found in psi.items():

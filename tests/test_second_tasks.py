@@ -6,6 +6,7 @@ Both models answer for real flights. Once as they answered, and once with rows a
 import ast
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 from tests import delay_logs
-from tests.second import calibration, classes, numbers
+from tests.second import calibration, classes, estimates, numbers
 from tests.second.calibration import Counted, Measure
 from tests.second.logs import records
 from tests.second.statistics import Json
@@ -34,11 +35,20 @@ class Kind(NamedTuple):
     joined: Callable[..., pd.DataFrame]
     counts: Counted
     measures: Callable[[Json], Mapping[str, Measure]]
+    estimates: Callable[[Json, pd.DataFrame], dict[str, Json]]
 
 
 KINDS = {
-    "delay_kind": Kind(classes.MULTICLASS, classes.joined, classes.counts, classes.measures),
-    "delay_minutes": Kind(numbers.REGRESSION, numbers.joined, numbers.counts, numbers.measures),
+    "delay_kind": Kind(
+        estimates.MULTICLASS,
+        classes.joined,
+        classes.counts,
+        classes.measures,
+        partial(estimates.phis, estimates.CLASS_MODEL),
+    ),
+    "delay_minutes": Kind(
+        estimates.REGRESSION, numbers.joined, numbers.counts, numbers.measures, estimates.phis_of_numbers
+    ),
 }
 CONFIG = """
 sources:
@@ -128,6 +138,7 @@ def test_the_artefact_holds_the_distributions_over_the_days_of_the_reference(run
     learned = document["noise"]["1d"]
     psi = calibration.psi_noise(document, table, kind.counts)
     phi = calibration.phis_of({**calibration.of_features(document), **kind.measures(document)}, table)
+    phi |= kind.estimates(document, table)
     assert (learned["psi"].keys(), learned["phi"].keys()) == (psi.keys(), phi.keys())
     for name, found in psi.items():
         assert learned["psi"][name] == pytest.approx(found, rel=1e-9), name
@@ -135,7 +146,7 @@ def test_the_artefact_holds_the_distributions_over_the_days_of_the_reference(run
         assert learned["phi"][name] == pytest.approx(found, rel=1e-6), name
 
 
-@pytest.mark.parametrize("module", [classes, numbers, delay_logs])
+@pytest.mark.parametrize("module", [classes, numbers, estimates, delay_logs])
 def test_they_share_no_code(module: ModuleType) -> None:
     nodes = list(ast.walk(ast.parse(Path(str(module.__file__)).read_text())))
     names = {alias.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}

@@ -14,9 +14,9 @@ from tests import build
 from tests.build import DAY, HOUR, MINUTE, NOON
 from tests.test_heads import assert_sound, labelled
 
-from ml_exporter.baseline import Baseline, dump, load
+from ml_exporter.baseline import Baseline, Noise, Phi, dump, load
 from ml_exporter.calibration import Reference, calibrate
-from ml_exporter.catalogue import BY_NAME, HistogramSample, Sample, labels_of
+from ml_exporter.catalogue import BY_NAME, ESTIMATED, HistogramSample, Sample, labels_of
 from ml_exporter.config import Config, parse
 from ml_exporter.counting import Counting
 from ml_exporter.fitting import fit_layout
@@ -132,7 +132,14 @@ def test_a_baseline_learns_phi_of_every_statistic(name: str) -> None:
         "confidence": of_classes,
         "regression": {"prediction_mean", "mean_absolute_error", "root_mean_squared_error", "mean_error"},
     }
-    assert found.keys() == features | own[name]
+    macros = {"accuracy", "precision_macro", "recall_macro", "f1_macro"}
+    estimated = {
+        "binary": {"accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier_score"},
+        "multiclass": macros,
+        "confidence": macros,
+        "regression": {"mean_absolute_error"},
+    }
+    assert found.keys() == features | own[name] | {f"estimate:{measure}" for measure in estimated[name]}
 
 
 def test_units_of_a_regression_come_from_its_labels() -> None:
@@ -166,7 +173,9 @@ def filled(name: str) -> tuple[Counting, Baseline, int]:
     counting.predictions(batch(name, rows), now)
     counting.labels(batch(name, [label_of(name, now, x) for x in minutes if x % 3]), now)
     whole = counting.panes.sum(NOON // HOUR * HOUR, now)
-    return counting, build.baseline(LAYOUTS[name], whole), now
+    learned = Noise({}, {f"estimate:{measure}": Phi(30, 2.0) for measure in ESTIMATED})
+    baseline = build.baseline(LAYOUTS[name], whole, noise={"1d": learned}, window_seconds={"1d": 86400.0})
+    return counting, baseline, now
 
 
 def exported(name: str, counting: Counting, baseline: Baseline, now: int) -> list[Sample | HistogramSample]:

@@ -23,6 +23,8 @@ from ml_exporter.units import LABEL_STATES
 FORMAT = 1
 SCORE = "__score__"
 """Name under which the bins and the noise of the score's PSI are kept, beside features that may be called `score`."""
+LATER_SLICES = ("residuals",)
+"""Slices that artefacts of earlier releases lack. Without any count in them they are left out."""
 _AGAIN = "Make the baseline again with `ml-exporter baseline`"
 
 
@@ -192,6 +194,7 @@ def _document(baseline: Baseline) -> dict[str, Any]:
         for item in layout.slices
         if not item.name.startswith(FEATURE_PREFIX) and item.name != "arrived"
     }
+    head = {name: counts for name, counts in head.items() if name not in LATER_SLICES or np.any(counts["rows"])}
     segments = {name: list(values) for name, values in baseline.segments.items()}
     return {
         "model": baseline.model,
@@ -244,6 +247,8 @@ def _read(document: dict[str, Any]) -> Baseline:
     vector = layout.zeros()
     counts = document["head"] | {FEATURE_PREFIX + name: item["counts"] for name, item in document["features"].items()}
     for item in layout.slices:
+        if item.name in LATER_SLICES and item.name not in counts:
+            continue
         for key, cells in layout.cells(vector, item.name).items():
             cells[:] = counts[item.name][key]
     groups = {name: tuple(item["psi_groups"]) for name, item in document["features"].items()}

@@ -13,7 +13,7 @@ from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.bins import psi_groups
 from ml_exporter.statistics.dispersion import fit_dispersion, phi
-from ml_exporter.vitals import data, drift, prediction, quality
+from ml_exporter.vitals import data, drift, estimate, prediction, quality
 from ml_exporter.vitals.windows import Estimate
 
 MINIMUM_ROWS = 20
@@ -94,7 +94,8 @@ def _noise(draft: Baseline, windows: list[Vector], total: Vector) -> Noise:
     learned = {
         name: _phi([found.get(name) for found in known], item) for name, item in overall.items() if item is not None
     }
-    return Noise(psi, {name: item for name, item in learned.items() if item.windows > 1})
+    kept = {name: item for name, item in learned.items() if item.windows > 1}
+    return Noise(psi, {**kept, **estimate.noise(draft.layout, windows, total)})
 
 
 def _psi_noise(draft: Baseline, windows: list[Vector], total: Vector, item: FeatureBins | None) -> PsiNoise:

@@ -87,6 +87,12 @@ QUALITY: Mapping[str, str] = {
 CLASS_QUALITY = frozenset({"precision", "recall", "f1", "roc_auc"})
 """Quality measures that a class may have too."""
 
+ESTIMATED: tuple[str, ...] = (
+    *("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier_score"),
+    *("precision_macro", "recall_macro", "f1_macro", "mean_absolute_error"),
+)
+"""Quality measures that are estimated without labels."""
+
 NO_INTERVAL = frozenset({"precision_macro", "recall_macro", "f1_macro", "roc_auc_macro", "r2"})
 """Quality measures without an interval."""
 
@@ -104,6 +110,17 @@ def _quality_metrics() -> tuple[Metric, ...]:
         text = f"{meaning}, in the reference, or in the 30 days before the window of a day (previous_30d)."
         rows.append(Metric(f"ml_baseline_{name}", "gauge", "", text, (*_MB, *a_class), a_class))
     return tuple(rows)
+
+
+def _estimated_metrics() -> tuple[Metric, ...]:
+    rows = []
+    for name in ESTIMATED:
+        text = f"ml_{name} that is to be expected of the window's predictions without labels. Blind to concept drift."
+        rows.append(Metric(f"ml_estimated_{name}", "gauge", "", text, _MW))
+        text = f"95 % half width of the realised ml_{name} around ml_estimated_{name}, as the reference's windows vary."
+        rows.append(Metric(f"ml_estimated_{name}_error", "gauge", "", text, _MW))
+    text = "Realised minus estimated quality of the labelled predictions of the last matured window."
+    return (*rows, Metric("ml_estimated_bias", "gauge", "", text, ("model", "window", "metric")))
 
 
 METRICS: tuple[Metric, ...] = (
@@ -311,6 +328,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     # quality
     *_quality_metrics(),
+    *_estimated_metrics(),
     # versions that serve at the same time
     Metric(
         "ml_version_prediction_psi",

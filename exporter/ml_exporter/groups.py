@@ -44,6 +44,11 @@ class Groups:
         high = np.floor(values / _HALF)
         return self.sums(high) * _HALF + self.sums(values - high * _HALF)
 
+    def exact_by(self, codes: Codes, width: int, values: Floats) -> Vector:
+        """`exact` sums by group and code. Shape (count, width)."""
+        cells = Groups(self.index * width + codes, self.count * width, None)
+        return cells.exact(values).reshape(self.count, width)
+
     def rows(self) -> Vector:
         """How many rows there are, by group. Shape (count,)."""
         return np.bincount(self.index, minlength=self.count)

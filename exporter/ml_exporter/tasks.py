@@ -134,11 +134,13 @@ class Regression:
         errors = (("error", 1), ("absolute", 1), *_wide("square"), *_wide("fourth"))
         labels = (("label_clipped", 1), *_wide("label"), *_wide("label_square"))
         quality = (("rows", 1), ("clipped", 1), ("bins", len(self.error_edges) + 1), *errors, *labels)
+        residuals = tuple((name, len(self.edges) + 1) for name in ("rows", "absolute", "square"))
         units = [Z_LIMIT, ERROR_UNIT, WIDE_UNIT, WIDE_SPLIT]
         scales = [self.error_scale, self.label_centre, self.label_scale]
         return [
             ("predictions", predictions, [self.edges, self.centre, self.scale, Z_LIMIT, Z_UNIT, Z2_UNIT]),
             ("quality", quality, [self.error_edges, *scales, *units, *_arrives(arrival)]),
+            ("residuals", residuals, [self.edges, self.error_scale, Z_LIMIT, ERROR_UNIT, LOSS2_UNIT]),
         ]
 
 

@@ -175,7 +175,7 @@ def expected(
     document: Json, settings: Settings, table: pd.DataFrame, labels: pd.DataFrame, task: Task | None = None
 ) -> Expected:
     """The checks of every sample of a model. `table` is what `joined` returned, `labels` the label log."""
-    task = task or Task("binary", "prediction_class_shift", _binary_reference, (_predictions, class_shift, _quality))
+    task = task or BINARY
     found = list(_identity(document, settings, table, labels, task))
     found += [*_reference(document), *task.reference(document)]
     found += _before(Artefact(document), settings, table, task)
@@ -517,3 +517,6 @@ def calibration_gap(window: str, p: np.ndarray, y: np.ndarray, noise: Noise) -> 
     variance = (squares - gap.sum() ** 2 / len(y)) / (len(y) - 1)
     ends = gap_interval(rounded(p, UNIT).mean(), y, variance, *noise("calibration_gap"))
     yield from ends_of("calibration_gap", window, ends)
+
+
+BINARY = Task("binary", "prediction_class_shift", _binary_reference, (_predictions, class_shift, _quality))

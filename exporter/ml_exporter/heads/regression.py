@@ -14,7 +14,7 @@ from ml_exporter.heads.scored import Scored, Values
 from ml_exporter.layout import Floats, Layout, NumericBins, Vector
 from ml_exporter.statistics.binner import Binner, make_binner
 from ml_exporter.tasks import Regression
-from ml_exporter.units import ERROR_UNIT, WIDE_SPLIT, WIDE_UNIT, Z_LIMIT
+from ml_exporter.units import ERROR_UNIT, LOSS2_UNIT, WIDE_SPLIT, WIDE_UNIT, Z_LIMIT
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,18 @@ class RegressionHead:
         counts = groups.counts(self.errors.codes(error, error), self.errors.width)
         cells["bins"][:] = counts[:, : cells["bins"].shape[1]]
         _powers(error, groups, cells)
+        self._residuals(scored.predicted, error, groups, matrix)
         _wide("label", label, groups, cells)
         _wide("label_square", label * label, groups, cells)
+
+    def _residuals(self, predicted: Values, error: Floats, groups: Groups, matrix: Vector) -> None:
+        """Counts rows, and sums absolute errors and their squares, by bin of the prediction."""
+        cells = self.layout.cells(matrix, "residuals")
+        made = np.asarray(predicted, np.float64)
+        codes, width = self.binner.codes(made, standardise(made, self.item)), cells["rows"].shape[1]
+        cells["rows"][:] = groups.counts(codes, width)
+        cells["absolute"][:] = groups.exact_by(codes, width, np.rint(np.abs(error) * ERROR_UNIT))
+        cells["square"][:] = groups.exact_by(codes, width, np.rint(error * error * LOSS2_UNIT))
 
 
 def _powers(error: Floats, groups: Groups, cells: Mapping[str, Vector]) -> None:

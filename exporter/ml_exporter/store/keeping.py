@@ -22,7 +22,7 @@ WHOLE = ""
 """The scope of panes that are the whole model."""
 _WAITING_SLICES = ("predictions", "scores", "labels")
 """Slices in which a prediction that waits is counted, in cells that its label changes."""
-_LABEL_SLICES = ("quality", "arrived", "class_scores")
+_LABEL_SLICES = ("quality", "arrived", "class_scores", "residuals")
 """Slices in which labels are counted."""
 
 

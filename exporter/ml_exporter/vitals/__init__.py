@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from ml_exporter.baseline import Baseline
 from ml_exporter.catalogue import Sample
-from ml_exporter.vitals import data, drift, earlier, labels, latency, prediction, quality, segments, versions
+from ml_exporter.vitals import data, drift, earlier, estimate, labels, latency, prediction, quality, segments, versions
 from ml_exporter.vitals.windows import Windows
 
 Vital = Callable[[Windows, Baseline], Iterator[Sample]]
@@ -30,6 +30,8 @@ VITALS: tuple[Vital, ...] = (
     latency.quantiles,
     latency.over_limit,
     quality.quality,
+    estimate.estimates,
+    estimate.bias,
     labels.coverage,
     labels.selection,
     earlier.earlier,
