@@ -59,6 +59,13 @@ local routing = std.parseYaml(importstr 'routing.yaml');
       MLWatchdog: { 'for': 0, keepFiring: 0 },
     },
 
+    // A rung of a ladder is not called before an alert could have ended after a fix: quality needs two hours with enough labels for that.
+    escalation: { notBefore: { quality: 2 * hour } },
+
+    // Where the resources of the Prometheus operator go (null: there are none), and the labels that it selects rules by.
+    operatorNamespace: null,
+    operatorLabels: { role: 'alert-rules' },
+
     // Alertmanager. A page goes out at once; its group waits only for the causes that arrive with it.
     alertmanager: {
       resolveTimeoutSeconds: 5 * minute,

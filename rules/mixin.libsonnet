@@ -1,4 +1,4 @@
-// The pack as a monitoring mixin: prometheusAlerts, prometheusRules, grafanaDashboards, alertmanager and _config.
+// The pack as a monitoring mixin: prometheusAlerts, prometheusRules, grafanaDashboards, alertmanager, alertmanagerParts, operator and _config.
 (import 'config.libsonnet')
 + (import 'models.libsonnet')
 + (import 'data.libsonnet')
@@ -8,4 +8,6 @@
 + (import 'quality.libsonnet')
 + (import 'exporter.libsonnet')
 + (import 'alertmanager.libsonnet')
++ (import 'escalation.libsonnet')
++ (import 'operator.libsonnet')
 + (import '../dashboards/dashboards.libsonnet')

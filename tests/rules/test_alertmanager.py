@@ -139,7 +139,10 @@ def test_a_webhook_for_everything(routed):
             "expected a receiver (a), got c",
         ),
         ("{default: {pages: a, warnings: a}, heartbeat: h, receivers: {a: {webhook: {url: u}}}}", "got h"),
-        ("{default: {pages: a, warnings: a}, receivers: {a: {}}}", "expected a webhook, slack or email in receiver a"),
+        (
+            "{default: {pages: a, warnings: a}, receivers: {a: {}}}",
+            "expected a webhook, slack, email, pagerduty or opsgenie in receiver a, got nothing",
+        ),
         ("{default: {pages: a, warnings: a}, receivers: {a: {pager: {}}}}", "unknown field `pager`"),
         (
             "{default: {pages: a, warnings: a}, receivers: {a: {slack: {channel: c}}}}",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import yaml
@@ -10,6 +10,8 @@ import yaml
 from ml_exporter.errors import ConfigError, Problem, shown
 
 T = TypeVar("T")
+DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+ToldT = TypeVar("ToldT", bound="Targets")
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -45,17 +47,59 @@ class Threshold(Section, frozen=True):
         return (self.signal, self.window, self.severity)
 
 
-class Targets(Section, frozen=True):
-    """The receivers of a team."""
+class Rung(Section, frozen=True):
+    """Who is called when a page is still open after a while."""
 
-    pages: str
-    warnings: str
+    after: str
+    role: str
+    receivers: str | tuple[str, ...]
+
+
+class Targets(Section, frozen=True):
+    """Who hears of a team's alerts. What a team leaves out, it inherits from the default."""
+
+    pages: str | tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    warnings: str | tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    office_hours: str | msgspec.UnsetType = msgspec.UNSET
+    escalation: Literal["ladder", "receiver"] | msgspec.UnsetType = msgspec.UNSET
+    ladder: tuple[Rung, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Everybody(Targets, frozen=True):
+    """The receivers of whoever is no team of its own."""
+
+    pages: str | tuple[str, ...]
+    warnings: str | tuple[str, ...]
+
+
+class Tier(Section, frozen=True):
+    """What a tier of models means: whether its pages wake people."""
+
+    wakes: bool
+
+
+class Hours(Section, frozen=True):
+    """Days of the week (`monday:friday`) and times (`08:00`) in a time zone."""
+
+    weekdays: tuple[str, ...]
+    start: str
+    end: str
+    location: str = "UTC"
+
+    def __post_init__(self) -> None:
+        if not self.start < self.end:
+            raise ValueError("Expected `start` before `end`")
+        for text in self.weekdays:
+            days = [DAYS.index(day) for day in text.split(":") if day in DAYS]
+            if len(days) != text.count(":") + 1 or len(days) > 2 or days != sorted(days):
+                raise ValueError(f"Expected days like `monday:friday` of a week that begins on sunday, got {text!r}")
 
 
 class Webhook(Section, frozen=True):
     """An address that gets Alertmanager's JSON."""
 
-    url: str
+    url: str | msgspec.UnsetType = msgspec.UNSET
+    url_file: str | msgspec.UnsetType = msgspec.UNSET
     credentials_file: str | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -77,21 +121,40 @@ class Email(Section, frozen=True, rename={"sender": "from"}):
     require_tls: bool | msgspec.UnsetType = msgspec.UNSET
 
 
+class PagerDuty(Section, frozen=True):
+    """A service of PagerDuty, by its integration key (Events API v2)."""
+
+    routing_key_file: str
+
+
+class Opsgenie(Section, frozen=True):
+    """An account of Opsgenie, and the team that responds."""
+
+    api_key_file: str
+    team: str | msgspec.UnsetType = msgspec.UNSET
+    api_url: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class Receiver(Section, frozen=True):
     """One or more ways to reach somebody."""
 
     webhook: Webhook | msgspec.UnsetType = msgspec.UNSET
     slack: Slack | msgspec.UnsetType = msgspec.UNSET
     email: Email | msgspec.UnsetType = msgspec.UNSET
+    pagerduty: PagerDuty | msgspec.UnsetType = msgspec.UNSET
+    opsgenie: Opsgenie | msgspec.UnsetType = msgspec.UNSET
 
 
 class Routing(Section, frozen=True):
     """The whole of routing.yaml."""
 
-    default: Targets
+    default: Everybody
     receivers: dict[str, Receiver]
     teams: dict[str, Targets] = {}
+    tiers: dict[str, Tier] = {}
+    office_hours: dict[str, Hours] = {}
     heartbeat: str | None = None
+    alertmanager: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+\.[0-9]+$")] = "0.25"
 
 
 def read(path: Path, kind: type[T]) -> T:
@@ -137,5 +200,12 @@ def routing(path: Path, webhook_url: str | None) -> Any:
     found = read(path, Routing)
     if webhook_url is not None:
         receivers = {name: Receiver(webhook=Webhook(webhook_url)) for name in found.receivers}
-        found = msgspec.structs.replace(found, receivers=receivers)
+        teams = {name: _with_own_ladder(team) for name, team in found.teams.items()}
+        default = _with_own_ladder(found.default)
+        found = msgspec.structs.replace(found, receivers=receivers, teams=teams, default=default)
     return msgspec.to_builtins(found)
+
+
+def _with_own_ladder(targets: ToldT) -> ToldT:
+    """The targets without a paging service, which would have a ladder of its own."""
+    return msgspec.structs.replace(targets, escalation="ladder") if targets.escalation == "receiver" else targets
