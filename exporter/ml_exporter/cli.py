@@ -3,6 +3,7 @@
 Exit codes: 0 fine, 1 findings (a check failed), 2 bad usage or configuration. Data goes to stdout, messages to stderr.
 """
 
+import json
 import logging
 import sys
 import time
@@ -14,9 +15,10 @@ from typing import Any
 
 import click
 
-from ml_exporter import __version__, documents, fitness, generate, options
+from ml_exporter import __version__, documents, drill_options, fitness, generate, options
 from ml_exporter import baseline as artefact
 from ml_exporter import check as checking
+from ml_exporter import drill as drilling
 from ml_exporter import make_baseline as making
 from ml_exporter import once as finished
 from ml_exporter import serve as serving
@@ -128,13 +130,20 @@ def _say(result: finished.Finished) -> None:
 
 
 @contextmanager
-def _writing(target: Path) -> Iterator[None]:
+def _writing(target: Path, option: str = "--out") -> Iterator[None]:
     """Says what hinders the writing of a file."""
     try:
         yield
     except OSError as error:
-        problem = Problem(str(target), "a path that can be written", str(error.strerror), "Give another --out")
+        problem = Problem(str(target), "a path that can be written", str(error.strerror), f"Give another {option}")
         raise ProblemsError([problem]) from error
+
+
+def _write(target: Path | None, option: str, text: str) -> None:
+    """Writes a file that was asked for."""
+    if target:
+        with _writing(target, option):
+            target.write_text(text, encoding="utf-8")
 
 
 def _warn_unread(where: str, size: int) -> None:
@@ -200,6 +209,33 @@ def baseline(
     _warn_unread("reference", made.unread_bytes)
     for warning in made.baseline.warnings:
         click.echo(f"warning: {warning}", err=True)
+
+
+@cli.command("drill")
+@options.CONFIG
+@drill_options.drill
+@click.pass_obj
+def drill_command(given: Mapping[str, Any], path: Path) -> None:
+    """Inject faults into recorded logs, and say what the generated rules notice.
+
+    Clean logs, then a fault, then clean logs are replayed; the rules are evaluated by Prometheus' own engine. Exit code
+    0: every fault was noticed by an alert of its layer, and nothing that is no fault paged. 1: not so, and stderr has a
+    line for each. 2: nothing can be said.
+    """
+    loaded = load(path)
+    name, wanted = drill_options.model_of(loaded.config, given["model"]), drill_options.wanted(given)
+    with drill_options.progress(len(wanted.tasks)) as advance:
+        result = drilling.offline(loaded, name, wanted, advance)
+    if str(given["json"]) == "-":
+        click.echo(json.dumps(result.as_json(), indent=2))
+    else:
+        drilling.show(result, drill_options.console())
+    _write(drill_options.target(given["json"]), "--json", json.dumps(result.as_json(), indent=2) + "\n")
+    _write(given["html"], "--html", result.as_html() if given["html"] else "")
+    for finding in result.findings:
+        click.echo(finding, err=True)
+    if result.findings:
+        sys.exit(1)
 
 
 @cli.command("generate")

@@ -32,35 +32,35 @@ def host_and_port(address: str) -> tuple[str, int]:
     return found[1].strip("[]"), int(found[2])
 
 
-def instant_us(text: str) -> int:
-    """The instant that `--at` names, in microseconds. Raises UsageError."""
+def instant_us(text: str, option: str = "--at") -> int:
+    """The instant that an option names, in microseconds. Raises UsageError."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise click.UsageError(
-            f"--at: expected an instant with zone, got {text!r}. Write for example 2013-05-01T00:00:00Z."
+            f"{option}: expected an instant with zone, got {text!r}. Write for example 2013-05-01T00:00:00Z."
         )
     return round(moment.timestamp() * 1e6)
 
 
-def _kept(context: click.Context, parameter: click.Parameter, value: object) -> object:
+def kept(context: click.Context, parameter: click.Parameter, value: object) -> object:
     """Keeps an option in the context, for a command with more of them than a function should have arguments."""
     context.ensure_object(dict)[str(parameter.name)] = value
     return value
 
 
 _PUSH_OPTIONS = (
-    click.option("--pushgateway", "url", callback=_kept, expose_value=False, help="Replace a group of this one."),
+    click.option("--pushgateway", "url", callback=kept, expose_value=False, help="Replace a group of this one."),
     click.option(
-        "--pushgateway.job", "job", default="ml_exporter", show_default=True, callback=_kept, expose_value=False
+        "--pushgateway.job", "job", default="ml_exporter", show_default=True, callback=kept, expose_value=False
     ),
     click.option(
         "--pushgateway.grouping",
         "grouping",
         multiple=True,
-        callback=_kept,
+        callback=kept,
         expose_value=False,
         help="A label of the group beside job, as name=value. May be repeated.",
     ),
@@ -68,7 +68,7 @@ _PUSH_OPTIONS = (
         "--pushgateway.auth-file",
         "auth_file",
         type=PATH,
-        callback=_kept,
+        callback=kept,
         expose_value=False,
         help="A file with user:password.",
     ),
@@ -76,7 +76,7 @@ _PUSH_OPTIONS = (
         "--pushgateway.ca-file",
         "ca_file",
         type=PATH,
-        callback=_kept,
+        callback=kept,
         expose_value=False,
         help="Certificates to trust, in PEM.",
     ),
@@ -86,7 +86,7 @@ _PUSH_OPTIONS = (
         type=click.FloatRange(min=0, min_open=True),
         default=gateway.TIMEOUT_SECONDS,
         show_default=True,
-        callback=_kept,
+        callback=kept,
         expose_value=False,
         help="Seconds without an answer.",
     ),

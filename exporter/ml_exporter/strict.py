@@ -141,6 +141,19 @@ def _mapping(arguments: tuple[Any, ...], value: Any, path: str, problems: list[P
     return result
 
 
+def seconds(text: str, where: str) -> float:
+    """The seconds of a duration as a configuration writes it. Raises ConfigError.
+
+    >>> seconds("90m", "--duration")
+    5400.0
+    """
+    problems: list[Problem] = []
+    found = _quantity(Duration, text, where, problems)
+    if problems:
+        raise ConfigError(problems)
+    return float(found)
+
+
 def _quantity(kind: type, value: Any, path: str, problems: list[Problem]) -> Any:
     pattern, units = (_DURATION, _SECONDS) if kind is Duration else (_SIZE, _BYTES)
     found = pattern.match(value) if isinstance(value, str) else None

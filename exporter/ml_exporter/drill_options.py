@@ -1,0 +1,134 @@
+"""Options of `ml-exporter drill`: what is injected, when, and what is written."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ml_exporter import generate, options
+from ml_exporter.config import Config
+from ml_exporter.drill import Offline, Task
+from ml_exporter.drilling import Lengths
+from ml_exporter.faults import BY_NAME, FAULTS
+from ml_exporter.strict import seconds
+
+SIZES = ("small", "middle", "large")
+
+
+def _kept(name: str, *names: str, **settings: Any) -> Callable[..., Any]:
+    """An option that is kept in the context, for there are more than a function should have arguments."""
+    return click.option(*names, name, callback=options.kept, expose_value=False, **settings)
+
+
+_OPTIONS = (
+    _kept("model", "--model", help="Name of the model; may be left out where there is one."),
+    _kept(
+        "faults", "--fault", multiple=True, type=click.Choice([fault.name for fault in FAULTS]),
+        metavar="NAME", help="Inject this fault. May be repeated.",
+    ),
+    _kept("everything", "--all", is_flag=True, help="Inject every fault of the library, one after the other."),
+    _kept("size", "--size", type=float, help="Size of the fault, in its own unit. Default: its middle size."),
+    _kept("sizes", "--sizes", default="middle", show_default=True, help="Sizes of every fault: small,middle,large."),
+    _kept("feature", "--feature", help="Feature to hit. Default: the first that fits."),
+    _kept("start", "--start", help="Start of the fault, ISO 8601 with zone. Default: so that all ends with the logs."),
+    _kept("duration", "--duration", default="2d", show_default=True, help="How long the fault lasts."),
+    _kept("lead", "--lead-in", default="6h", show_default=True, help="Clean logs before, from midnight (UTC) on."),
+    _kept("recovery", "--recovery", default="2d", show_default=True, help="Clean logs after the fix."),
+    _kept("step", "--step", default="5m", show_default=True, help="How often is scraped and rules are evaluated."),
+    _kept("settings", "--settings", type=options.PATH, help="Settings of the pack: thresholds, routing."),
+    _kept("tools", "--tools", type=options.PATH, help="Folder of promtool and amtool. Default: PATH."),
+    _kept("jobs", "--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="Drills at a time."),
+    _kept("json", "--json", type=options.PATH, help="Write the result as JSON; - for stdout, in place of the table."),
+    _kept("html", "--html", type=options.PATH, help="Write the result as one page, with charts."),
+)  # fmt: skip
+
+
+def drill(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds what a drill needs to know; it is read from the context."""
+    return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), command)
+
+
+def model_of(config: Config, name: str | None) -> str:
+    """The model that is named, or the only one. Raises UsageError."""
+    if name is None and len(config.models) == 1:
+        return next(iter(config.models))
+    if name not in config.models:
+        raise click.UsageError(
+            f"--model: expected one of {', '.join(config.models)}, got {name!r}. Name a model of the configuration."
+        )
+    return str(name)
+
+
+def wanted(given: Mapping[str, Any]) -> Offline:
+    """What is to be drilled. Raises UsageError and ConfigError."""
+    lengths = Lengths(*(_us(given, name, option) for name, option in _LENGTHS.items()))
+    if lengths.step_us < 1_000_000 or lengths.step_us % 1_000_000:
+        raise click.UsageError(f"--step: expected whole seconds, got {given['step']!r}. Write for example 5m.")
+    return Offline(
+        tasks=_tasks(given),
+        lengths=lengths,
+        start_us=options.instant_us(given["start"], "--start") if given["start"] else None,
+        settings=generate.read_settings(given["settings"]) if given["settings"] else generate.Settings(),
+        tools=given["tools"],
+        jobs=given["jobs"],
+        charts=given["html"] is not None,
+    )
+
+
+_LENGTHS = {"lead": "--lead-in", "duration": "--duration", "recovery": "--recovery", "step": "--step"}
+
+
+def _us(given: Mapping[str, Any], name: str, option: str) -> int:
+    return round(seconds(given[name], option) * 1e6)
+
+
+def _tasks(given: Mapping[str, Any]) -> Sequence[Task]:
+    """The faults in the order of the table, each in all sizes that were asked for."""
+    names = list(BY_NAME) if given["everything"] else [name for name in BY_NAME if name in given["faults"]]
+    if not names:
+        raise click.UsageError("drill: expected a fault, got none. Name one with --fault, or all with --all.")
+    if given["size"] is not None:
+        if len(names) > 1:
+            raise click.UsageError(
+                "--size: expected one --fault, got several. Sizes have units of the fault: use --sizes."
+            )
+        return [Task(BY_NAME[names[0]], given["size"], given["feature"])]
+    return [
+        Task(BY_NAME[name], BY_NAME[name].sizes[place], given["feature"]) for name in names for place in _places(given)
+    ]
+
+
+def _places(given: Mapping[str, Any]) -> list[int]:
+    words = [word.strip() for word in given["sizes"].split(",")]
+    unknown = [word for word in words if word not in SIZES]
+    if unknown:
+        raise click.UsageError(
+            f"--sizes: expected some of {', '.join(SIZES)}, got {given['sizes']!r}. Separate with commas."
+        )
+    return [place for place, word in enumerate(SIZES) if word in words]
+
+
+def target(path: Path | None) -> Path | None:
+    """A file to write; None for none, and for `-`."""
+    return None if path is None or str(path) == "-" else path
+
+
+def console() -> Console:
+    """Where the table goes. What is no terminal gets whole lines, however long."""
+    return Console() if sys.stdout.isatty() else Console(width=240)
+
+
+@contextmanager
+def progress(drills: int) -> Iterator[Callable[[str], None]]:
+    """A bar on stderr while replays go on; one for reading, one for the clean logs, one a drill."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("reading logs", total=drills + 2)
+        yield lambda text: bar.update(task, advance=1, description=text)

@@ -1,0 +1,45 @@
+"""A game day on recorded logs: one thing goes wrong, is mended, and the rules say what they noticed.
+
+Samples of a replay become the input of `promtool test rules`, whose answers are firings; those are compared with the
+firings of the clean replay. No process is started here, and nothing is read but the templates of the page.
+"""
+
+from ml_exporter.drilling.alerts import SERIES as ALERTS
+from ml_exporter.drilling.alerts import Alert, Span, alerts_of
+from ml_exporter.drilling.answers import Answer, Answers, read
+from ml_exporter.drilling.context import context_of
+from ml_exporter.drilling.muting import Inhibitions
+from ml_exporter.drilling.report import unnoticed
+from ml_exporter.drilling.schedule import Lengths, Schedule, planned
+from ml_exporter.drilling.suite import Question, RuleFiles, Suite, names_read
+from ml_exporter.drilling.verdicts import Drilled, Seen, Watch, pending_in, seen_in, verdict_of
+
+LIMITS = "ml:threshold:effective"
+"""The limits that alerts compare with, by signal."""
+
+__all__ = [
+    "ALERTS",
+    "LIMITS",
+    "Alert",
+    "Answer",
+    "Answers",
+    "Drilled",
+    "Inhibitions",
+    "Lengths",
+    "Question",
+    "RuleFiles",
+    "Schedule",
+    "Seen",
+    "Span",
+    "Suite",
+    "Watch",
+    "alerts_of",
+    "context_of",
+    "names_read",
+    "pending_in",
+    "planned",
+    "read",
+    "seen_in",
+    "unnoticed",
+    "verdict_of",
+]

@@ -1,0 +1,171 @@
+"""Charts of a drill as inline SVG: a level over time, its limits, and when the alert was pending and fired.
+
+Coordinates are of a fixed view box, colours are classes of the page. No text of a log gets into the markup but through
+the template, which escapes it.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ml_exporter.drilling.alerts import Span
+from ml_exporter.drilling.answers import Answer
+from ml_exporter.drilling.schedule import DAY_US, Schedule, iso
+from ml_exporter.drilling.suite import Labels
+from ml_exporter.drilling.verdicts import Drilled, Seen
+
+WIDTH, HEIGHT = 720.0, 180.0
+LEFT, RIGHT, TOP, BOTTOM = 64.0, 12.0, 10.0, 40.0
+BANDS = 2
+SAME = ("model", "window", "feature", "class", "source", "version")
+"""Labels that a level shares with the alert that reads it, where both have them."""
+LIMIT = "ml:threshold:effective"
+MOST_LINES = 6
+
+
+@dataclass(frozen=True)
+class Line:
+    """A level by instant: its name, its labels other than the model's in short, and points of the path."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A place on an axis and its text."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A limit: where it lies, and what it is."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One alert, drawn. Bands are (x, width) pairs; all numbers are of the view box."""
+
+    title: str
+    lines: tuple[Line, ...]
+    limits: tuple[Limit, ...]
+    pending: tuple[tuple[float, float], ...]
+    firing: tuple[tuple[float, float], ...]
+    fault: tuple[float, float]
+    days: tuple[Tick, ...]
+    values: tuple[Tick, ...]
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """From instants and values to places."""
+
+    schedule: Schedule
+    low: float
+    high: float
+
+    def x(self, at_us: int) -> float:
+        span = self.schedule.end_us - self.schedule.begin_us
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * (at_us - self.schedule.begin_us) / span, 1)
+
+    def y(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share, 1)
+
+    def band(self, since_us: int, until_us: int | None) -> tuple[float, float]:
+        left = self.x(since_us)
+        return left, round(max(self.x(self.schedule.end_us if until_us is None else until_us) - left, 1.0), 1)
+
+
+def charts_of(drilled: Drilled, signals: dict[str, frozenset[str]]) -> Iterator[tuple[Seen, Chart]]:
+    """A chart for each alert of a drill. `signals` are the levels that an alert reads, by its name."""
+    for seen in drilled.seen:
+        yield seen, _chart(seen, drilled, signals.get(seen.alert.name, frozenset()))
+
+
+def _chart(seen: Seen, drilled: Drilled, names: frozenset[str]) -> Chart:
+    schedule, fix_us = drilled.schedule, drilled.schedule.fix_us(drilled.fault, drilled.size)
+    levels = _levels(drilled.answers, names, seen.alert.labels)
+    limits = _limits(drilled.answers, names, seen.alert.labels) if levels else {}
+    values = [value for points in levels.values() for _, value in points] + list(limits.values())
+    scale = _Scale(schedule, *_range(values))
+    return Chart(
+        seen.alert.name,
+        tuple(Line(name, _path(points, scale)) for name, points in list(levels.items())[:MOST_LINES]),
+        tuple(Limit(scale.y(value), f"{text} {value:.4g}") for text, value in limits.items()),
+        _bands(seen.alert.pending, scale),
+        _bands(seen.alert.firing, scale),
+        scale.band(schedule.start_us, fix_us),
+        tuple(_days(scale)),
+        tuple(Tick(scale.y(value), f"{value:.4g}") for value in (scale.low, scale.high)) if levels else (),
+    )
+
+
+def _bands(spans: Iterable[Span], scale: _Scale) -> tuple[tuple[float, float], ...]:
+    return tuple(scale.band(span.since_us, span.until_us) for span in spans)
+
+
+def _fits(labels: dict[str, str], alert: Labels) -> bool:
+    """Whether a level is what the alert reads."""
+    own = dict(alert)
+    return all(labels[name] == own[name] for name in SAME if name in labels and name in own)
+
+
+def _levels(answers: Iterable[Answer], names: frozenset[str], alert: Labels) -> dict[str, list[tuple[int, float]]]:
+    """Points by what they are of, of the levels that the alert reads."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for answer in answers:
+        for pairs, value in answer.series:
+            labels = dict(pairs)
+            if labels.get("__name__") in names and _fits(labels, alert) and math.isfinite(value):
+                shown = " ".join(labels[name] for name in SAME[1:] if name in labels)
+                found.setdefault(f"{labels['__name__']} {shown}".strip(), []).append((answer.at_us, value))
+    return found
+
+
+def _limits(answers: Iterable[Answer], names: frozenset[str], alert: Labels) -> dict[str, float]:
+    """The limits that the alert compares with."""
+    own, found = dict(alert), {}
+    signals = {name.removeprefix("ml:") for name in names}
+    for answer in answers:
+        for pairs, value in answer.series:
+            labels = dict(pairs)
+            fits = labels.get("signal") in signals and labels.get("severity") == own.get("severity")
+            if labels.get("__name__") == LIMIT and fits and _fits(labels, alert) and math.isfinite(value):
+                found[f"limit of {labels['signal']}"] = value
+    return found
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """The ends of the axis: with zero if it is near, and never of no length.
+
+    >>> _range([0.1, 1.0]), _range([]), _range([5.0])
+    ((0.0, 1.0), (0.0, 1.0), (0.0, 5.0))
+    """
+    if not values:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    if (low > 0 and low < 0.5 * high) or low == high > 0:
+        low = 0.0
+    return (low, high) if low < high else (low - 1.0, high + 1.0)
+
+
+def _path(points: Sequence[tuple[int, float]], scale: _Scale) -> str:
+    """Points as an SVG path, broken where values were missing."""
+    words: list[str] = []
+    last = None
+    for at_us, value in points:
+        move = last is None or at_us - last > 2 * 3600 * 1_000_000
+        words.append(f"{'M' if move else 'L'}{scale.x(at_us)} {scale.y(value)}")
+        last = at_us
+    return "".join(words)
+
+
+def _days(scale: _Scale) -> Iterator[Tick]:
+    for at_us in range(scale.schedule.begin_us, scale.schedule.end_us + 1, DAY_US):
+        yield Tick(scale.x(at_us), iso(at_us)[5:10])
