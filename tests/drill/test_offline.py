@@ -1,0 +1,158 @@
+"""Drills on real flights, with the generated rules and the tools of a real Prometheus and Alertmanager."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from servers import tools
+from tests import flight_logs
+
+from ml_exporter.cli import cli
+from ml_exporter.drill.rows import alone, extent, pieces_of, record, same
+from ml_exporter.drilling import Lengths, Schedule, context_of, planned
+from ml_exporter.errors import ConfigError
+from ml_exporter.exposition import Renderer
+from ml_exporter.faults import BY_NAME, FAULTS, Played
+from ml_exporter.loading import load
+from ml_exporter.recorded import read_played
+from ml_exporter.replaying import Arrivals, replay
+
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+MODEL = "flight_delay"
+START = 1365638400 * 1_000_000  # 11 April 2013
+
+
+@pytest.fixture(scope="module")
+def flights(tmp_path_factory) -> Path:
+    """Four days of April with their configuration and baseline."""
+    folder: Path = tmp_path_factory.mktemp("flights")
+    flight_logs.write(folder, "2013-04-09", "2013-04-13")
+    shutil.copy(flight_logs.EXAMPLE / "ml-exporter.yaml", folder)
+    (folder / "settings.yaml").write_text(f"thresholds: {flight_logs.EXAMPLE / 'thresholds.yaml'}\n")
+    logs = [f"--{name}={folder / 'reference' / name}.jsonl" for name in ("predictions", "labels")]
+    cli(["baseline", f"--config={folder / 'ml-exporter.yaml'}", *logs], standalone_mode=False)
+    return folder
+
+
+def test_a_drill_of_clean_rows_is_the_replay_of_the_logs(flights):
+    """Rows split where a drill begins, sorted into pieces again, are counted as they would have been."""
+    loaded = alone(load(flights / "ml-exporter.yaml"), MODEL)
+    plan = Schedule(START, START + HOUR, START + 2 * HOUR, START + 3 * HOUR, HOUR)
+    recorded = record(loaded, MODEL, plan)
+    render = Renderer().render
+    drilled = recorded.before.run([Arrivals(pieces_of(MODEL, recorded.rows))], plan.times)
+    straight = replay(loaded, {MODEL: read_played(loaded, MODEL)}, plan.times)
+    for one, other in zip(drilled, straight, strict=True):
+        assert render(one.samples) == render(other.samples)
+
+
+def test_labels_know_their_predictions_even_of_before_the_drill(flights):
+    loaded = load(flights / "ml-exporter.yaml")
+    rows = record(loaded, MODEL, Schedule(START, START + HOUR, START + 2 * HOUR, START + 3 * HOUR, HOUR)).rows
+    made = rows.labels.column("made_us").to_pylist()
+    assert None not in made
+    assert min(made) < START - HOUR
+    assert max(made) >= START
+
+
+def test_rows_are_the_same_bit_for_bit(flights):
+    one = Played(pa.table({"x": [1.0, float("nan"), None], "id": ["a", None, "c"]}))
+    assert same(one, Played(pa.table({"x": [1.0, float("nan"), None], "id": ["a", None, "c"]})))
+    assert not same(one, Played(pa.table({"x": [1.0, None, float("nan")], "id": ["a", None, "c"]})))
+    assert not same(one, Played(one.predictions.slice(1)))
+
+
+def test_faults_know_the_reference(flights):
+    baseline = load(flights / "ml-exporter.yaml").baselines[MODEL]
+    context = context_of(baseline)
+    assert context.classes == ("on_time", "late")
+    assert sum(context.predicted) == pytest.approx(1.0)
+    assert context.actual[1] == pytest.approx(0.2276, abs=1e-4)
+    above = sum(score >= context.threshold for score in context.scores) / len(context.scores)
+    assert above == pytest.approx(context.predicted[1], abs=0.01)
+    assert list(context.scores) == sorted(context.scores)
+
+
+def run(shell, flights, *arguments, when=("2013-04-11T12:00:00Z", "6h", "5h")):
+    options = ["--config", flights / "ml-exporter.yaml", "--settings", flights / "settings.yaml"]
+    start, duration, recovery = when
+    times = ["--start", start, "--duration", duration, "--recovery", recovery, "--lead-in", "1h", "--step", "15m"]
+    return shell("drill", *options, "--tools", tools("latest"), *times, *arguments)
+
+
+def test_a_null_spike_pages_and_resolves_and_the_page_shows_it(shell, flights, tmp_path):
+    page, report = tmp_path / "drill.html", tmp_path / "drill.json"
+    options = ["--fault", "null_spike", "--fault", "errors", "--feature", "humid", "--html", page, "--json", report]
+    code, out, err = run(shell, flights, *options)
+    assert (code, err) == (0, "")
+    assert "MLFeatureNullRatioHigh (critical, data)" in out
+    found = json.loads(report.read_text())
+    assert found["good"]
+    assert found["clean"] == []
+    drill, lacking = found["drills"]
+    assert lacking["verdict"] == "nothing to change", "these logs have no errors"
+    assert (drill["fault"], drill["verdict"], drill["fixed"]) == ("null_spike", "noticed", "2013-04-11T18:00:00Z")
+    pages = [item for item in drill["alerts"] if item["pages"]]
+    assert {item["labels"]["alertname"] for item in pages} == {"MLFeatureNullRatioHigh"}
+    for item in pages:
+        assert item["labels"]["feature"] == "humid"
+        assert item["receivers"] == ["oncall"]
+        assert 0 < item["after_seconds"] <= 3 * 3600
+        assert 0 < item["resolved_seconds"] <= 3 * 3600
+        assert item["runbook_url"].endswith("/MLFeatureNullRatioHigh.md")
+        assert "Feature humid of model flight_delay was null in" in item["description"]
+    text = page.read_text()
+    assert 'class="level level0"' in text
+    assert "limit of feature_null_excess_ratio 0.3" in text
+
+
+def test_what_goes_unnoticed_exits_with_1(shell, flights):
+    when = ("2013-04-11T02:00:00Z", "1h", "1h")
+    options = ["--fault", "mean_shift", "--size", "0.1", "--json", "-"]
+    code, out, err = run(shell, flights, *options, when=when)
+    assert (code, err) == (1, "mean_shift 0.1: no alert notices it\n")
+    assert [item["verdict"] for item in json.loads(out)["drills"]] == ["unnoticed"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "drill: expected a fault, got none."),
+        (["--all", "--size", "3"], "--size: expected one --fault, got several."),
+        (["--all", "--sizes", "huge"], "--sizes: expected some of small, middle, large, got 'huge'."),
+        (["--all", "--duration", "soon"], "--duration: expected a duration like 90s, 15m or 12h, got 'soon'."),
+        (["--all", "--start", "noon"], "--start: expected an instant with zone, got 'noon'."),
+        (["--all", "--step", "500ms"], "--step: expected whole seconds, got '500ms'."),
+        (["--all", "--model", "other"], "--model: expected one of flight_delay, got 'other'."),
+        (["--all", "--tools", "/nowhere"], "/nowhere: expected promtool, got nothing."),
+        (
+            ["--all", "--recovery", "30d"],
+            "recorded logs: expected rows from 2013-04-10T12:00:00Z to 2013-05-11T18:00:00Z",
+        ),
+    ],
+)
+def test_what_cannot_be_drilled_is_said_at_once(shell, flights, arguments, message):
+    code, out, err = run(shell, flights, *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_a_drill_ends_with_the_logs_by_default(flights):
+    lengths = Lengths(6 * HOUR, DAY, 12 * HOUR, 15 * HOUR // 60)
+    first, last = extent(load(flights / "ml-exporter.yaml"), MODEL)
+    plan = planned(lengths, first, last)
+    assert plan.end_us <= last < plan.end_us + lengths.step_us
+    assert plan.begin_us % DAY == 0
+    assert plan.start_us - plan.begin_us >= lengths.lead_us
+    assert plan.times[-1] == plan.end_us or plan.end_us - plan.times[-1] < lengths.step_us
+    with pytest.raises(ConfigError, match="Record longer logs"):
+        planned(Lengths(6 * HOUR, 3 * DAY, DAY, HOUR), first, last)
+
+
+def test_outages_end_by_their_size_and_others_with_the_injection():
+    plan = Schedule(0, DAY, 3 * DAY, 5 * DAY, HOUR)
+    assert plan.fix_us(BY_NAME["exporter_dead"], 1.0) == DAY + HOUR
+    assert {plan.fix_us(fault, fault.sizes[1]) for fault in FAULTS} == {DAY + HOUR, DAY + 4 * HOUR, 3 * DAY}
