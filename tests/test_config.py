@@ -95,6 +95,7 @@ models:
       prefix: f_
       numeric: {temp: {range: [-30, 50]}, wind: {range: [0, null]}, visib: }
       categorical: {carrier: , "say \\"hi\\"\\n<b>": {}}
+      distances: [wasserstein, js]
     latency: {limit: 300ms}
     windows: {features: [1d], head: [1h, 1d], quality: [30d, 7d], segments: [1d, 7d]}
     segments: {country: {column: geo.country, limit: 5}, version: }

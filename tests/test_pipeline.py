@@ -1,6 +1,7 @@
 """One model from batches to samples: where windows end, what the clock refuses, and that counters only grow."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ml_exporter.pipeline import alpha, evaluate, windows_at
 from ml_exporter.records import LABEL_STATUSES, Batch
 from ml_exporter.segments import OTHER, plan
 from ml_exporter.strict import Duration
+from ml_exporter.vitals.distances import spreads_of
 from ml_exporter.vitals.windows import Window, Windows
 
 LAYOUT = build.layout()
@@ -384,13 +386,24 @@ def test_old_hours_are_forgotten() -> None:
     assert total[0] == 2
 
 
+def test_distances_that_are_asked_for_share_the_budget_of_false_alarms() -> None:
+    time = build.config().time
+    features = build.replace_section(build.model().features, distances=("js", "ks"))
+    more = alpha(build.model(features=features), time)
+    # a day: PSI 3, mean shift 2, score and class 1 each, nulls 3 by the hour; js adds 3 and ks 2
+    assert alpha(build.model(), time) == pytest.approx(1 / 30 / 10)
+    assert more == pytest.approx(1 / 30 / 15)
+
+
 # all samples
 
 
 def test_every_sample_is_declared_and_comes_once() -> None:
     now = NOON + 26 * HOUR
     config = build.config()
-    model = build.model(segments={"country": Segment(column="country")}, comparisons=("previous", "version"))
+    features = build.replace_section(build.model().features, distances=("js", "ks", "wasserstein"))
+    parts = {"segments": {"country": Segment(column="country")}, "comparisons": ("previous", "version")}
+    model = build.model(features=features, **parts)
     config = build.replace_section(config, models={"flights": model})
     counting = build.counting(bys=plan(model, {}))
     minutes = range(26 * 60)
@@ -404,6 +417,7 @@ def test_every_sample_is_declared_and_comes_once() -> None:
     counting.labels(build.batch(build.label(now, x, ("no", "yes")[x % 3 == 0]) for x in minutes if x % 9), now)
     noise = Noise({name: PsiNoise(30, 9.0, 18.0, 1.0) for name in ("temp", SCORE)}, {"accuracy": Phi(30, 2.0)})
     baseline = build.baseline(noise={"1d": noise}, window_seconds={"1d": 86400.0})
+    baseline = replace(baseline, spreads=spreads_of(baseline.layout, baseline.vector))
     found = list(evaluate(counting, baseline, "flights", config, now))
     keys = [(item.name, item.labels) for item in found]
     assert len(set(keys)) == len(keys)

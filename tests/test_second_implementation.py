@@ -18,7 +18,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tests import flight_logs
-from tests.second import calibration, estimates, logs, statistics, vitals
+from tests.second import calibration, distances, estimates, logs, statistics, vitals
 from tests.second.logs import joined, records
 from tests.second.vitals import Expected, Key, Settings, disagreements
 
@@ -36,6 +36,7 @@ SETTINGS = Settings(
         "1d": (END - pd.Timedelta(days=1), END),
         "30d": (BEGIN, END),
     },
+    distances=("ks", "js", "wasserstein"),
 )
 
 
@@ -51,6 +52,7 @@ def configuration(windows: dict[str, list[str]], more_columns: dict[str, str]) -
     document = yaml.safe_load((flight_logs.EXAMPLE / "ml-exporter.yaml").read_text())
     model = document["models"][SETTINGS.model]
     model["windows"] = windows
+    model["features"]["distances"] = list(SETTINGS.distances)
     model["labels"]["maturity"] = "0s"
     model["latency"]["limit"] = f"{SETTINGS.latency_limit:g}s"
     model["predictions"]["columns"] |= more_columns
@@ -180,7 +182,7 @@ def reference(flown: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     return document, joined(*both_logs(flown / "reference"), document["classes"], EXPIRE)
 
 
-@pytest.mark.parametrize("module", [vitals, calibration, logs, statistics])
+@pytest.mark.parametrize("module", [vitals, calibration, distances, logs, statistics])
 def test_it_shares_no_code(module: ModuleType) -> None:
     nodes = list(ast.walk(ast.parse(Path(str(module.__file__)).read_text())))
     names = {alias.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}
@@ -219,13 +221,29 @@ def test_the_artefact_holds_the_distributions_over_the_days_of_the_reference(
     reference: tuple[dict[str, Any], pd.DataFrame],
 ) -> None:
     document, table = reference
-    learned, psi, phi = (
-        document["noise"]["1d"],
-        calibration.psi_noise(document, table),
-        calibration.phis(document, table) | estimates.phis(estimates.BINARY_MODEL, document, table),
-    )
+    learned, known = document["noise"]["1d"], calibration.distance_noise(document, table)
+    psi = calibration.psi_noise(document, table)
+    phi = calibration.phis(document, table) | estimates.phis(estimates.BINARY_MODEL, document, table)
+    phi |= calibration.distance_phis(known)
     assert (learned["psi"].keys(), learned["phi"].keys()) == (psi.keys(), phi.keys())
     for name, found in psi.items():
         assert learned["psi"][name] == pytest.approx(found, rel=1e-9), name
     for name, found in phi.items():
         assert learned["phi"][name] == pytest.approx(found, rel=1e-9), name
+    assert learned["js"].keys() == known.keys()
+    for name, distances_of in known.items():
+        assert learned["js"][name] == pytest.approx(distances_of["js"], rel=1e-9), name
+
+
+def test_the_artefact_knows_what_distances_show_over_independent_rows(
+    reference: tuple[dict[str, Any], pd.DataFrame],
+) -> None:
+    document, _ = reference
+    numeric = {name: item for name, item in document["features"].items() if item["kind"] == "numeric"}
+    assert document["spreads"].keys() == numeric.keys()
+    for name, item in numeric.items():
+        for kind, found in document["spreads"][name].items():
+            expected = distances.spread(kind, item)
+            assert (found["sigma"], found["skewness"]) == pytest.approx(expected, rel=1e-9, abs=1e-9), (name, kind)
+            bound = distances.exceeded(kind, item, found["comparisons"])
+            assert bound == pytest.approx(0.01, rel=1e-5) or found["comparisons"] == 1.0, (name, kind)

@@ -139,6 +139,7 @@ def test_the_artefact_holds_the_distributions_over_the_days_of_the_reference(run
     psi = calibration.psi_noise(document, table, kind.counts)
     phi = calibration.phis_of({**calibration.of_features(document), **kind.measures(document)}, table)
     phi |= kind.estimates(document, table)
+    phi |= calibration.distance_phis(calibration.distance_noise(document, table))
     assert (learned["psi"].keys(), learned["phi"].keys()) == (psi.keys(), phi.keys())
     for name, found in psi.items():
         assert learned["psi"][name] == pytest.approx(found, rel=1e-9), name

@@ -42,6 +42,28 @@ class PsiNoise:
 
 
 @dataclass(frozen=True)
+class JsNoise:
+    """T = 8 ln 2 · js(window, rest)² / (1/n + 1/(M - n)) over the reference's own windows.
+
+    How many windows, mean, variance and least of T.
+    """
+
+    windows: int
+    mean: float
+    variance: float
+    least: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What KS or Wasserstein of a feature would show over independent rows (`statistics.chains.Chain`)."""
+
+    sigma: float
+    skewness: float
+    comparisons: float
+
+
+@dataclass(frozen=True)
 class Phi:
     """Mean of (value - mean)^2 / SE^2 over `windows` windows of the reference, at least 1."""
 
@@ -51,10 +73,14 @@ class Phi:
 
 @dataclass(frozen=True)
 class Noise:
-    """What the reference's own windows of one length show: PSI by feature (and `SCORE`), phi by statistic."""
+    """What the reference's own windows of one length show.
+
+    PSI by feature (and `SCORE`), phi by statistic, the Jensen-Shannon distance by feature.
+    """
 
     psi: Mapping[str, PsiNoise]
     phi: Mapping[str, Phi]
+    js: Mapping[str, JsNoise] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +105,8 @@ class Baseline:
     warnings: tuple[str, ...] = ()
     segments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The most frequent values of each segment, which always have a name."""
+    spreads: Mapping[str, Mapping[str, Spread]] = field(default_factory=dict)
+    """Of each numeric feature that varies, `ks` and `wasserstein`."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -196,6 +224,7 @@ def _document(baseline: Baseline) -> dict[str, Any]:
     }
     head = {name: counts for name, counts in head.items() if name not in LATER_SLICES or np.any(counts["rows"])}
     segments = {name: list(values) for name, values in baseline.segments.items()}
+    spreads = {name: {kind: vars(item) for kind, item in known.items()} for name, known in baseline.spreads.items()}
     return {
         "model": baseline.model,
         **names_of(layout.task),
@@ -213,6 +242,7 @@ def _document(baseline: Baseline) -> dict[str, Any]:
         "head": head,
         "noise": {window: _noise(item) for window, item in baseline.noise.items()},
         **({"segments": segments} if segments else {}),
+        **({"spreads": spreads} if spreads else {}),
     }
 
 
@@ -233,7 +263,8 @@ def _counts(layout: Layout, vector: Vector, name: str) -> dict[str, Any]:
 
 def _noise(noise: Noise) -> dict[str, Any]:
     psi = {key: vars(item) for key, item in noise.psi.items()}
-    return {"psi": psi, "phi": {key: vars(item) for key, item in noise.phi.items()}}
+    js = {key: vars(item) for key, item in noise.js.items()}
+    return {"psi": psi, "phi": {key: vars(item) for key, item in noise.phi.items()}, **({"js": js} if js else {})}
 
 
 def _read(document: dict[str, Any]) -> Baseline:
@@ -256,7 +287,8 @@ def _read(document: dict[str, Any]) -> Baseline:
     noise = {}
     for window, item in document["noise"].items():
         psi = {key: PsiNoise(**value) for key, value in item["psi"].items()}
-        noise[window] = Noise(psi, {key: Phi(**value) for key, value in item["phi"].items()})
+        js = {key: JsNoise(**value) for key, value in item.get("js", {}).items()}
+        noise[window] = Noise(psi, {key: Phi(**value) for key, value in item["phi"].items()}, js)
     reference, time = document["reference"], document["time"]
     span = (reference["start_us"], reference["end_us"], reference["maturity_seconds"])
     times = (time["hour"], time["day"], time["windows"])
@@ -271,6 +303,10 @@ def _read(document: dict[str, Any]) -> Baseline:
         document["summary"],
         tuple(document["warnings"]),
         {name: tuple(values) for name, values in document.get("segments", {}).items()},
+        {
+            name: {kind: Spread(**item) for kind, item in known.items()}
+            for name, known in document.get("spreads", {}).items()
+        },
     )
 
 

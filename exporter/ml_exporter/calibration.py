@@ -13,7 +13,7 @@ from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.bins import psi_groups
 from ml_exporter.statistics.dispersion import fit_dispersion, phi
-from ml_exporter.vitals import data, drift, estimate, prediction, quality
+from ml_exporter.vitals import data, distances, drift, estimate, prediction, quality
 from ml_exporter.vitals.windows import Estimate
 
 MINIMUM_ROWS = 20
@@ -49,7 +49,8 @@ def calibrate(name: str, model: Model, time: Time, reference: Reference) -> Base
     summary = _summary(layout, total, reference)
     warnings = tuple(_warnings(draft, learned, lengths, total))
     kept = {window: lengths[window] for window in learned}
-    return Baseline(name, layout, total, groups, learned, *bounds, kept, summary, warnings)
+    spreads = distances.spreads_of(layout, total)
+    return Baseline(name, layout, total, groups, learned, *bounds, kept, summary, warnings, spreads=spreads)
 
 
 def _window_names(model: Model) -> Sequence[str]:
@@ -94,8 +95,10 @@ def _noise(draft: Baseline, windows: list[Vector], total: Vector) -> Noise:
     learned = {
         name: _phi([found.get(name) for found in known], item) for name, item in overall.items() if item is not None
     }
-    kept = {name: item for name, item in learned.items() if item.windows > 1}
-    return Noise(psi, {**kept, **estimate.noise(draft.layout, windows, total)})
+    phis = {name: item for name, item in learned.items() if item.windows > 1}
+    phis |= estimate.noise(draft.layout, windows, total)
+    phis |= distances.phis(draft.layout, windows, total, MINIMUM_ROWS)
+    return Noise(psi, phis, dict(distances.js_noise(draft.layout, windows, total, MINIMUM_ROWS)))
 
 
 def _psi_noise(draft: Baseline, windows: list[Vector], total: Vector, item: FeatureBins | None) -> PsiNoise:

@@ -238,6 +238,51 @@ METRICS: tuple[Metric, ...] = (
         _MWBF,
     ),
     Metric(
+        "ml_feature_js_distance",
+        "gauge",
+        "",
+        "Jensen-Shannon distance (base 2, 0 to 1) of the valid values from the baseline, over the fine bins; "
+        "on request.",
+        _MWBF,
+    ),
+    Metric(
+        "ml_feature_js_distance_critical",
+        "gauge",
+        "",
+        "ml_feature_js_distance that a window of this size exceeds with probability alpha without any drift.",
+        _MWBF,
+    ),
+    Metric(
+        "ml_feature_ks_statistic",
+        "gauge",
+        "",
+        "Kolmogorov-Smirnov statistic of the valid values against the baseline, at the edges of the fine bins; "
+        "on request.",
+        _MWBF,
+    ),
+    Metric(
+        "ml_feature_ks_statistic_critical",
+        "gauge",
+        "",
+        "ml_feature_ks_statistic that a window of this size exceeds with probability alpha without any drift.",
+        _MWBF,
+    ),
+    Metric(
+        "ml_feature_wasserstein",
+        "gauge",
+        "",
+        "Wasserstein distance of the valid values from the baseline, in its robust standard deviations, with the "
+        "values of a bin taken at its middle; on request.",
+        _MWBF,
+    ),
+    Metric(
+        "ml_feature_wasserstein_critical",
+        "gauge",
+        "",
+        "ml_feature_wasserstein that a window of this size exceeds with probability alpha without any drift.",
+        _MWBF,
+    ),
+    Metric(
         "ml_false_alarm_alpha",
         "gauge",
         "",

@@ -18,6 +18,7 @@ from ml_exporter.records import LABEL_STATUSES, VIOLATION_KINDS
 from ml_exporter.statistics.dispersion import alpha_from_budget, state
 from ml_exporter.units import DELAY_UNIT, LATENCY_UNIT
 from ml_exporter.vitals import ALWAYS, VITALS
+from ml_exporter.vitals.distances import METRICS
 from ml_exporter.vitals.labels import delay_quantile
 from ml_exporter.vitals.multiclass import answers
 from ml_exporter.vitals.windows import REFERENCE, Window, Windows, alpha_of
@@ -44,7 +45,16 @@ def windows_at(counting: Counting, name: str, model: Model, time: Time, now_us: 
     arrived = None
     if counting.layout.align == "arrival" and counting.has_labels:
         arrived = tuple(_windows(counting, _long_enough(counting.layout, matured), time, end))
-    return Windows(name, current, matured, model.windows.features, alpha(model, time), limit, arrived)
+    return Windows(
+        name,
+        current,
+        matured,
+        model.windows.features,
+        alpha(model, time),
+        limit,
+        arrived,
+        distances=model.features.distances,
+    )
 
 
 def _long_enough(layout: Layout, matured: tuple[Window, ...]) -> Iterator[str]:
@@ -98,7 +108,8 @@ def alerting_series(model: Model) -> Mapping[str, int]:
     features = numeric + len(model.features.categorical)
     shift = "prediction_mean_shift" if model.task == "regression" else "prediction_class_shift"
     drift = {"feature_psi": features, "feature_mean_shift": numeric, "prediction_psi": 1, shift: 1}
-    return drift | {NULL_RATIO: features}
+    asked = {f"feature_{METRICS[name]}": features if name == "js" else numeric for name in model.features.distances}
+    return drift | asked | {NULL_RATIO: features}
 
 
 def alerting_windows(model: Model, time: Time, signal: str) -> tuple[str, ...]:

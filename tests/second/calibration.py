@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
-from tests.second import vitals
+from tests.second import distances, vitals
 from tests.second.logs import number
 from tests.second.statistics import SQUARE_UNIT, UNIT, Z2_UNIT, Json, delong, psi, rounded
 
@@ -98,6 +98,21 @@ def _distribution(days: list[np.ndarray], categorical: bool) -> Json:
             ts.append(found[0] / (1 / n + 1 / m))
             ratios.append(ts[-1] / (found[1] - 1))
     return {"windows": len(ts), "mean": np.mean(ts), "variance": np.var(ts, ddof=1), "overdispersion": np.mean(ratios)}
+
+
+def distance_noise(document: Json, table: pd.DataFrame) -> dict[str, Mapping[str, Json]]:
+    """What the reference's days show of the distances of each feature."""
+    days = [rows for _, rows in table.groupby(table["timestamp"].dt.floor("D"))]
+    found = {}
+    for name, item in document["features"].items():
+        windows = [distances.fine_counts(item, vitals.usable(item, rows[f"feature:{name}"])) for rows in days]
+        found[name] = distances.of_windows(item, document["spreads"].get(name, {}), windows)
+    return found
+
+
+def distance_phis(known: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
+    """Those of them that are phis: of KS and Wasserstein."""
+    return {f"{kind}:{name}": item for name, found in known.items() for kind, item in found.items() if kind != "js"}
 
 
 def phis(document: Json, table: pd.DataFrame) -> dict[str, Json]:

@@ -23,6 +23,7 @@ from sklearn.metrics import (
     recall_score,
     roc_auc_score,
 )
+from tests.second import distances
 from tests.second.logs import number, usable_labels
 from tests.second.statistics import (
     SQUARE_UNIT,
@@ -76,6 +77,7 @@ class Settings:
     latency_limit: float
     budget: float
     windows: Mapping[str, tuple[pd.Timestamp, pd.Timestamp]]
+    distances: tuple[str, ...] = ()
 
     def seconds(self, window: str) -> float:
         start, end = self.windows[window]
@@ -114,13 +116,19 @@ class Artefact:
     def psi_noise(self, window: str, seconds: float, name: str) -> Json | None:
         return self._learned("psi", window, seconds, name)
 
+    def distance_noise(self, window: str, seconds: float, name: str) -> Mapping[str, Json]:
+        """What was learned about the distances of a feature."""
+        found = {kind: self.phi(window, seconds, f"{kind}:{name}") for kind in ("ks", "wasserstein")}
+        js = self._learned("js", window, seconds, name)
+        return {**found, **({"js": js} if js else {})}
+
     def phi(self, window: str, seconds: float, statistic: str) -> Json:
         return self._learned("phi", window, seconds, statistic) or {"windows": 0, "phi": 1.0}
 
     def _learned(self, kind: str, window: str, seconds: float, name: str) -> Json | None:
         """Of windows of this length; else of the longest shorter ones, else of the shortest longer ones."""
         lengths, noise = self.document["time"]["windows"], self.document["noise"]
-        known = [item for item in noise if name in noise[item][kind]]
+        known = [item for item in noise if name in noise[item].get(kind, {})]
         order = sorted(known, key=lambda item: (item != window, lengths[item] > seconds, abs(lengths[item] - seconds)))
         return noise[order[0]][kind][name] if order else None
 
@@ -181,7 +189,7 @@ def expected(
     found += _before(Artefact(document), settings, table, task)
     for window, (start, end) in settings.windows.items():
         rows = table[(table["timestamp"] >= start) & (table["timestamp"] < end)]
-        for part in (_volume, _features, _nulls, _drift, _flags, _latency, _labels, *task.parts):
+        for part in (_volume, _features, _nulls, _drift, _distances, _flags, _latency, _labels, *task.parts):
             found += part(Artefact(document), settings, window, rows)
     keys = [(item.name, frozenset({**item.labels, "model": settings.model}.items())) for item in found]
     assert len(set(keys)) == len(keys)
@@ -192,7 +200,9 @@ def alpha_of(document: Json, settings: Settings, window: str) -> float:
     """One test's share of a month's false alarms: drift over days or more, all hours of a day's nulls as one."""
     kinds = [item["kind"] for item in document["features"].values()]
     lengths = {name: settings.seconds(name) / DAY for name in settings.windows}
-    drift = sum((len(kinds) + kinds.count("numeric") + 2) * 30 / days for days in lengths.values() if days >= 1)
+    series = len(kinds) + kinds.count("numeric") + 2
+    series += sum(len(kinds) if name == "js" else kinds.count("numeric") for name in settings.distances)
+    drift = sum(series * 30 / days for days in lengths.values() if days >= 1)
     nulls = 30 * len(kinds) if "1h" in lengths else 0
     return min(0.05, settings.budget / (drift + nulls)) * min(1.0, lengths[window])
 
@@ -216,9 +226,10 @@ def _identity(
     yield exact("ml_exporter_join_pending_rows", len(waiting), side="predictions")
     orphans = known.loc[~known["id"].isin(table.loc[table["waited"], "id"]), "id"]
     yield exact("ml_exporter_join_pending_rows", len(orphans), side="labels")
-    drift = ("feature_psi", "feature_mean_shift", "prediction_psi", task.shift)
+    drift = ["feature_psi", "feature_mean_shift", "prediction_psi", task.shift]
+    drift += [f"feature_{distances.METRICS[name]}" for name in settings.distances]
     for window in settings.windows:
-        for signal in ("feature_null_ratio",) if window == "1h" else drift:
+        for signal in ["feature_null_ratio"] if window == "1h" else drift:
             yield close("ml_false_alarm_alpha", alpha_of(document, settings, window), signal=signal, window=window)
 
 
@@ -349,6 +360,25 @@ def _drift(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFra
         noise = artefact.phi(window, settings.seconds(window), f"mean:{name}")
         limit = sigmas(alpha, 1, noise) * np.sqrt(noise["phi"] * variance * (1 / len(z) + 1 / m))
         yield close("ml_feature_mean_shift_critical_sigmas", limit, **at)
+
+
+def _distances(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+    alpha = alpha_of(artefact.document, settings, window)
+    for name, item in artefact.document["features"].items():
+        at = {"feature": name, "window": window, "baseline": "reference"}
+        noise = artefact.distance_noise(window, settings.seconds(window), name)
+        current = distances.fine_counts(item, usable(item, rows[f"feature:{name}"]))
+        for found in distances.distances(artefact.document, name, current, alpha, noise):
+            if found.name in settings.distances:
+                metric = f"ml_feature_{distances.METRICS[found.name]}"
+                yield close(metric, found.value, **at)
+                yield close(f"{metric}_critical", found.critical, **at)
+
+
+def usable(item: Json, values: pd.Series) -> np.ndarray:
+    """The values of a feature that are there, numbers as such."""
+    found = values.dropna() if item["kind"] == "categorical" else values.map(number)
+    return found.to_numpy()
 
 
 def _predictions(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:

@@ -105,6 +105,9 @@ def _model_contradictions(model: Model, path: str) -> Iterator[Problem]:
         if low is not None and high is not None and low >= high:
             where, got = f"{path}.features.numeric.{feature}.range", f"[{low:g}, {high:g}]"
             yield Problem(where, "lowest before highest", got, "Put the lower one first")
+    for name in dict.fromkeys(model.features.distances):
+        if model.features.distances.count(name) > 1:
+            yield Problem(f"{path}.features.distances", "each once", f"{shown(name)} twice", "Remove one of them")
     yield from _window_contradictions(model.windows, f"{path}.windows")
     yield from _segment_contradictions(model, path)
 

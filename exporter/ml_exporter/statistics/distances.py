@@ -75,3 +75,35 @@ def psi(current: Counts, reference: Counts) -> Psi | None:
     actual = (current[kept] + 0.5) / (n + 0.5 * bins)
     expected = (reference[kept] + 0.5) / (m + 0.5 * bins)
     return Psi(float(((actual - expected) * np.log(actual / expected)).sum()), bins)
+
+
+class Js(NamedTuple):
+    """A Jensen-Shannon distance and the number of bins it stands on."""
+
+    value: float
+    bins: int
+
+
+def jensen_shannon(current: Counts, reference: Counts) -> Js | None:
+    """Jensen-Shannon distance, from 0 to 1, of two histograms (bins,) over the same bins.
+
+    The square root of the mean divergence (base 2) of both from their mean (Endres and Schindelin 2003, "A new metric
+    for probability distributions"). Bins empty on both sides are dropped, then a quarter is added to every count: the
+    distance of a window without drift then is chi-square down to five expected rows a bin, and smaller below, where
+    without it, it alarms several times too often, and with the half that suits PSI hardly ever. None when a side is
+    empty or fewer than two bins remain.
+
+    >>> value, bins = jensen_shannon(np.array([40, 60, 0]), np.array([500, 500, 0]))
+    >>> round(value, 4), bins
+    (0.085, 2)
+    """
+    kept = (current + reference) > 0
+    bins = int(np.count_nonzero(kept))
+    n, m = float(current.sum()), float(reference.sum())
+    if bins <= 1 or n == 0 or m == 0:
+        return None
+    here = (current[kept] + 0.25) / (n + 0.25 * bins)
+    there = (reference[kept] + 0.25) / (m + 0.25 * bins)
+    middle = (here + there) / 2.0
+    divergence = float((here * np.log2(here / middle) + there * np.log2(there / middle)).sum()) / 2.0
+    return Js(max(0.0, divergence) ** 0.5, bins)

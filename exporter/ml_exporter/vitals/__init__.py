@@ -8,7 +8,19 @@ from collections.abc import Callable, Iterator
 
 from ml_exporter.baseline import Baseline
 from ml_exporter.catalogue import Sample
-from ml_exporter.vitals import data, drift, earlier, estimate, labels, latency, prediction, quality, segments, versions
+from ml_exporter.vitals import (
+    data,
+    distances,
+    drift,
+    earlier,
+    estimate,
+    labels,
+    latency,
+    prediction,
+    quality,
+    segments,
+    versions,
+)
 from ml_exporter.vitals.windows import Windows
 
 Vital = Callable[[Windows, Baseline], Iterator[Sample]]
@@ -22,6 +34,7 @@ VITALS: tuple[Vital, ...] = (
     data.null_noise,
     drift.feature_psi,
     drift.mean_shift,
+    distances.feature_distances,
     prediction.class_ratios,
     prediction.class_shift,
     prediction.score_psi,

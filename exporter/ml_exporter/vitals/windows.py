@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ml_exporter.baseline import Baseline, Phi, PsiNoise
+from ml_exporter.baseline import Baseline, JsNoise, Phi, PsiNoise
 from ml_exporter.layout import Vector
 
 REFERENCE = "reference"
@@ -48,6 +48,8 @@ class Windows:
     version_quality: "tuple[Pair, ...]" = ()
     before: Window | None = None
     """The 30 days before the day that quality is computed over."""
+    distances: tuple[str, ...] = ()
+    """The distances of features that are wanted beside PSI."""
 
     @property
     def quality(self) -> tuple[Window, ...]:
@@ -158,6 +160,13 @@ def psi_noise_of(baseline: Baseline, window: Window, name: str) -> PsiNoise | No
     give a sum of days the distribution that one day has. None where nothing was learned.
     """
     known = {length: noise.psi[name] for length, noise in baseline.noise.items() if name in noise.psi}
+    nearest = _nearest(baseline, window, known)
+    return None if nearest is None else known[nearest]
+
+
+def js_noise_of(baseline: Baseline, window: Window, name: str) -> JsNoise | None:
+    """How the Jensen-Shannon distance of a feature varies over windows of this length, borrowed as that of PSI is."""
+    known = {length: noise.js[name] for length, noise in baseline.noise.items() if name in noise.js}
     nearest = _nearest(baseline, window, known)
     return None if nearest is None else known[nearest]
 
