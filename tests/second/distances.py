@@ -86,7 +86,7 @@ def chain_critical(spread: Json, noise: Json, rows: tuple[int, int], alpha: floa
     learned = windows >= 5 and phi > 1
     z = stats.t.isf(tail, windows - 1) if learned else stats.norm.isf(tail)
     if bounded and learned:
-        phi = phi * (windows - 1) / stats.chi2.ppf(0.05, windows - 1)
+        phi = phi * max(1.6, (windows - 1) / stats.chi2.ppf(0.05, windows - 1))
     variance = phi * (1 / n + 1 / m)
     skewness = spread["skewness"] * abs(n**-2.0 - m**-2.0) / variance**1.5
     return float(spread["sigma"] * np.sqrt(variance) * (z + skewness * (z**2 - 1) / 6))

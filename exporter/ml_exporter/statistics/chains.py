@@ -19,6 +19,8 @@ from ml_exporter.statistics.distances import Counts
 Floats = npt.NDArray[np.float64]
 COMPARED_AT = 0.01
 """The probability at which the comparisons of a chain are counted."""
+WIDER = 1.6
+"""What a bounded phi is taken larger by at least, as by its bound with 30 windows."""
 
 
 class Chain(NamedTuple):
@@ -160,8 +162,9 @@ def critical_chain(
 
     The largest standard error, times the sigmas of that many comparisons with one more term for skewness (Cornish and
     Fisher 1938), without which rare values alarm several times too often. `phi`, learned from `windows` windows, is
-    that of the mean that varies most between them. `bounded` takes its upper 95 % bound: where few windows hold most of
-    what varies, as with heavy tails, those of the reference show too little of it. Infinite where a side has no rows.
+    that of the mean that varies most between them. `bounded` takes its upper 95 % bound, at least `WIDER` times phi:
+    where few windows hold most of what varies, as with heavy tails, those of the reference show too little of it.
+    Infinite where a side has no rows.
 
     >>> round(critical_chain(0.01, Chain(0.5, 0.0, 1.0), (100, 10_000)), 4)
     0.1294
@@ -172,6 +175,6 @@ def critical_chain(
     scale = 1.0 / n + 1.0 / m
     sigmas = critical_sigmas(alpha, chain.comparisons, windows, phi)
     if bounded and windows >= PROVISIONAL_WINDOWS and phi > 1.0:
-        phi *= (windows - 1) / float(chdtri(windows - 1, 0.95))
+        phi *= max(WIDER, (windows - 1) / float(chdtri(windows - 1, 0.95)))
     skewness = chain.skewness * abs(1.0 / n**2 - 1.0 / m**2) / (scale * phi) ** 1.5
     return float(chain.sigma * (phi * scale) ** 0.5 * (sigmas + skewness * (sigmas**2 - 1.0) / 6.0))
