@@ -124,6 +124,7 @@ def test_check_counts_what_is_served_with_full_windows(shell, path):
     exporter = Exporter(path, lambda: now)
     while not exporter.read(math.inf):
         pass
+    service.remember_days(exporter.fleet.countings["risk"], 60)
     exporter.publish()
     found = Metrics(exporter.snapshot.exposition.decode())
     exporter.close()

@@ -14,10 +14,12 @@ from ml_exporter.serve import Exporter
 START = 1_700_000_000.0
 
 
-def served(path, now):
+def served(path, now, days=0):
     """Return the exposition of an exporter that has read everything."""
     exporter = Exporter(path, lambda: now)
     exporter.read(math.inf)
+    if days:
+        service.remember_days(exporter.fleet.countings["risk"], days)
     exporter.publish()
     exporter.close()
     return exporter.snapshot.exposition
@@ -38,7 +40,7 @@ def expositions(tmp_path_factory):
     now = service.write_full_windows(full, START) + 3
     rows = (full / "risk.jsonl").read_text().splitlines(keepends=True)
     (full / "risk.jsonl").write_text("".join([*rows[::2], *(row.replace('"v1"', '"v2"') for row in rows[1::2])]))
-    return served(path, now), served(service.prepare_hostile(hostile, 200, START), START + 3)
+    return served(path, now, days=60), served(service.prepare_hostile(hostile, 200, START), START + 3)
 
 
 @pytest.mark.parametrize("version", ["floor", "latest"])

@@ -19,6 +19,7 @@ from ml_exporter.records import LABEL_STATUSES, Batch
 from ml_exporter.segments import OTHER, plan
 from ml_exporter.strict import Duration
 from ml_exporter.vitals.distances import spreads_of
+from ml_exporter.vitals.history import SIGNALS
 from ml_exporter.vitals.windows import Window, Windows
 
 LAYOUT = build.layout()
@@ -398,6 +399,14 @@ def test_distances_that_are_asked_for_share_the_budget_of_false_alarms() -> None
 # all samples
 
 
+def remembered(counting: Counting, start: int, end: int) -> None:
+    """A history of every signal, with a little noise."""
+    draw = np.random.default_rng(7)
+    for name, length in counting.history.lengths.items():
+        for at in range(start // length * length, end, length):
+            counting.history.put((name, at), {signal: 0.5 + 0.1 * float(draw.random()) for signal in SIGNALS})
+
+
 def test_every_sample_is_declared_and_comes_once() -> None:
     now = NOON + 26 * HOUR
     config = build.config()
@@ -418,6 +427,7 @@ def test_every_sample_is_declared_and_comes_once() -> None:
     noise = Noise({name: PsiNoise(30, 9.0, 18.0, 1.0) for name in ("temp", SCORE)}, {"accuracy": Phi(30, 2.0)})
     baseline = build.baseline(noise={"1d": noise}, window_seconds={"1d": 86400.0})
     baseline = replace(baseline, spreads=spreads_of(baseline.layout, baseline.vector))
+    remembered(counting, now - 60 * DAY, now)
     found = list(evaluate(counting, baseline, "flights", config, now))
     keys = [(item.name, item.labels) for item in found]
     assert len(set(keys)) == len(keys)
@@ -427,6 +437,11 @@ def test_every_sample_is_declared_and_comes_once() -> None:
         assert isinstance(item, HistogramSample) == (metric.type == "histogram")
         if isinstance(item, Sample):
             assert np.isfinite(item.value)
+    assert {item.labels[1:3] for item in found if item.name == "ml_control_limit"} >= {
+        (window, signal)
+        for window in ("1h", "1d")
+        for signal in ("window_rows", "window_latency_seconds_p99", "accuracy")
+    }
     own = {name for name in BY_NAME if not name.startswith("ml_exporter") or name.startswith("ml_exporter_join")}
     unlabelled = {f"ml_estimated_{name}{end}" for name in QUALITY for end in ("", "_error")} | {"ml_estimated_bias"}
     assert {name for name, _ in keys} == own - unlabelled - build.NOT_BINARY

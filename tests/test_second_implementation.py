@@ -18,7 +18,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tests import flight_logs
-from tests.second import calibration, distances, estimates, logs, statistics, vitals
+from tests.second import calibration, distances, estimates, history, logs, statistics, vitals
 from tests.second.logs import joined, records
 from tests.second.vitals import Expected, Key, Settings, disagreements
 
@@ -183,6 +183,7 @@ def reference(flown: Path) -> tuple[dict[str, Any], pd.DataFrame]:
 
 
 @pytest.mark.parametrize("module", [vitals, calibration, distances, logs, statistics])
+@pytest.mark.parametrize("module", [vitals, calibration, history, logs, statistics])
 def test_it_shares_no_code(module: ModuleType) -> None:
     nodes = list(ast.walk(ast.parse(Path(str(module.__file__)).read_text())))
     names = {alias.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests import build
+from tests import build, history_rows
 from tests.build import DAY, HOUR, MINUTE, NOON
 
+from ml_exporter.charting import remember
 from ml_exporter.counting import Counting
 from ml_exporter.errors import StateError
 from ml_exporter.join import Shelf
@@ -27,6 +28,7 @@ def fill(counting: Counting, first: int, count: int) -> None:
     counting.labels(build.batch([build.label(NOON, 10**6 + first), build.label(now, first)]), now)
     counting.predictions(build.batch([build.prediction(NOON + number * MINUTE, number) for number in numbers]), now)
     counting.labels(build.batch([build.label(now, number) for number in numbers if number % 2]), now)
+    remember(counting, now)
     counting.expire(now)
 
 
@@ -45,6 +47,7 @@ def facts(counting: Counting) -> dict[str, object]:
         "early": [label[:-1] for label in join.early.all().tolist()],
         "versions": counting.versions_us,
         "last label": counting.last_label_us,
+        "history": history_rows.rows(counting),
     }
 
 
@@ -104,6 +107,7 @@ def test_models_do_not_mix(tmp_path: Path) -> None:
 CHILD = """
 import sys
 from pathlib import Path
+from ml_exporter.charting import remember
 from ml_exporter.store import Store
 from tests import build
 store, counting = Store(Path(sys.argv[1])), build.counting()
@@ -111,9 +115,10 @@ store.load("flights", counting)
 number = int(store.positions().get("predictions", 0))
 while True:
     number += 1
-    now = build.NOON + number * build.MINUTE
+    now = build.NOON + number * 20 * build.MINUTE
     counting.predictions(build.batch([build.prediction(now, number)]), now)
     counting.labels(build.batch([build.label(now, number)] if number % 2 else []), now)
+    remember(counting, now)
     store.commit({"flights": counting}, {"predictions": str(number)})
     print(number, flush=True)
 """
@@ -135,6 +140,8 @@ def test_after_a_crash_positions_and_panes_agree(tmp_path: Path) -> None:
         assert int(LAYOUT.cells(total, "rows")["rows"][0]) == number
         assert int(LAYOUT.cells(total, "labels")["labelled"][0]) == (number + 1) // 2
         assert counting.join.shelf.waiting == number // 2
+        assert history_rows.rows(counting) == history_rows.expected(counting)
+    assert len(history_rows.rows(counting)) > number // 3 - 5
 
 
 def test_a_second_exporter_is_refused(tmp_path: Path) -> None:
@@ -150,7 +157,7 @@ def test_a_second_exporter_is_refused(tmp_path: Path) -> None:
     assert reopened(tmp_path)[1] == {"log": "1"}
 
 
-@pytest.mark.parametrize("newer", ["3", "99", "two"])
+@pytest.mark.parametrize("newer", ["4", "99", "two"])
 def test_another_format_is_refused_and_left_alone(tmp_path: Path, newer: str) -> None:
     Store(tmp_path).close()
     with sqlite3.connect(tmp_path / FILE) as other:
@@ -162,7 +169,7 @@ def test_another_format_is_refused_and_left_alone(tmp_path: Path, newer: str) ->
     with pytest.raises(StateError) as refused:
         Store(tmp_path)
     assert str(refused.value) == (
-        f"{tmp_path / FILE}: expected state format 1 to 2, got {newer}. "
+        f"{tmp_path / FILE}: expected state format 1 to 3, got {newer}. "
         "Run the release that wrote it, or choose another directory."
     )
     assert (tmp_path / FILE).read_bytes() == before
@@ -241,7 +248,9 @@ def test_another_grid_starts_anew_and_says_so(tmp_path: Path, change: dict[str, 
     fill(counting, 0, 60)
     store.commit({"flights": counting}, {"predictions": "60"})
     other = Counting(LAYOUT, replace(build.timing(), grid=build.grid(**change)), has_labels=True)
-    assert store.load("flights", other) == ("every pane and waiting prediction (time.pane or time.hour changed)",)
+    assert store.load("flights", other) == (
+        "every pane, waiting prediction and history (time.pane or time.hour changed)",
+    )
     assert not other.panes.sum(NOON, NOON + DAY).any()
     assert other.versions_us == {"v1": NOON + 59 * MINUTE}
     fill(other, 60, 60)

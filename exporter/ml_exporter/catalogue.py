@@ -482,6 +482,15 @@ METRICS: tuple[Metric, ...] = (
         _M,
     ),
     Metric("ml_last_label_timestamp_seconds", "gauge", "seconds", "Event time of the newest label read.", _M),
+    # history
+    Metric(
+        "ml_control_limit",
+        "gauge",
+        "",
+        "Where a signal is expected if all goes on as in the days before, in its unit: centre, lower, upper; range is "
+        "the largest step from day to day.",
+        ("model", "window", "signal", "bound"),
+    ),
     # the exporter
     Metric("ml_exporter_build_info", "gauge", "", "1, with the version that runs.", ("version", "python_version")),
     Metric("ml_exporter_rows_read_total", "counter", "", "Lines read, also the rejected ones.", ("source",)),

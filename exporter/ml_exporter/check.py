@@ -14,6 +14,7 @@ from ml_exporter.panes import FINE, HOUR, Panes, compress
 from ml_exporter.pipeline import evaluate
 from ml_exporter.segments import NONE, OTHER, Values
 from ml_exporter.units import LABEL_STATES
+from ml_exporter.vitals.history import observed
 
 _NOW_US = 1 << 50
 _VERSIONS = ("1", "2")
@@ -66,11 +67,25 @@ def _fill(counting: Counting, vector: Vector) -> None:
     counting.versions_us["1"] = _NOW_US
     counting.by_version["1"] = 1
     _fill_panes(counting.panes, vector, counting.timing.retention_us)
+    _fill_history(counting, vector)
     segments = counting.segments
     for values in segments.values:
         for value in (*_values(values), NONE, OTHER):
             panes = segments.scopes.setdefault((values.by.name, value), Panes(segments.layout, segments.grid))
             _fill_panes(panes, vector[: segments.layout.size], counting.timing.retention_us)
+
+
+def _fill_history(counting: Counting, vector: Vector) -> None:
+    """Sixty days of every signal, quiet enough for limits of every kind."""
+    history, steps = counting.history, (0.01, 0.03, 0.02, 0.025, 0.015)
+    signals, day_us = observed(counting.layout, vector, counting.has_labels), history.lengths["1d"]
+    history.begin(0)
+    history.advance(_NOW_US, _NOW_US)
+    history.due.clear()
+    for name, length in history.lengths.items():
+        for start in range((_NOW_US // day_us - 60) * day_us, _NOW_US // length * length, length):
+            value = 0.5 + steps[start // day_us % len(steps)]
+            history.put((name, start), dict.fromkeys(signals, value))
 
 
 def _partly_unlabelled(layout: Layout, vector: Vector) -> Vector:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from ml_exporter.config import Corrections, Model, Source, Time, window_seconds
 from ml_exporter.groups import Groups, group_rows
 from ml_exporter.heads import Scored, known
+from ml_exporter.history import History
 from ml_exporter.join import Join, Joined, Records, Rules, hash_ids, label_dtype
 from ml_exporter.layout import Layout, Vector
 from ml_exporter.panes import Grid, Panes
@@ -39,6 +40,7 @@ class Timing:
     retention_us: int
     grace_us: int
     expire_us: int
+    day_us: int
 
     @classmethod
     def of(cls, model: Model, time: Time, source: Source, maturity_seconds: float) -> "Timing":
@@ -56,7 +58,7 @@ class Timing:
         kept = max((longest + maturity_seconds, *reaches)) + 2 * time.day
         waits = (labels.grace, min(labels.expire_after, kept - time.day)) if labels else (0.0, 0.0)
         grid = Grid(micros(time.pane), micros(time.hour))
-        return cls(grid, *(micros(item) for item in (*seconds, kept, *waits)))
+        return cls(grid, *(micros(item) for item in (*seconds, kept, *waits, time.day)))
 
 
 def micros(seconds: float) -> int:
@@ -78,6 +80,7 @@ class Counting:
     combinations: list[tuple[str, ...]] = field(default_factory=lambda: [()])
     segment_names: dict[str, list[str]] = field(default_factory=dict)
     join: Join = field(init=False)
+    history: History = field(init=False)
     dropped: int = 0
     total: Vector = field(init=False)
     by_version: Counter[str] = field(default_factory=Counter)
@@ -90,6 +93,7 @@ class Counting:
 
     def __post_init__(self) -> None:
         self.panes = Panes(self.layout, self.timing.grid)
+        self.history = History.of(self.timing.grid.hour_us, self.timing.day_us)
         self.set_rules("first", MAX_PENDING)
         self.total = self.layout.zeros()
         self.vectoriser = make_vectoriser(self.layout)
@@ -132,6 +136,7 @@ class Counting:
         keys, groups = group_rows(self.panes.keys(times))
         matrix, scored = self.vectoriser.predictions(table, groups, self.has_labels)
         self.panes.add_groups(keys, matrix)
+        self.history.touch(keys, labels=False)
         self.total += matrix.sum(axis=0)
         self._count_versions(table, times)
         codes = self._count_segments(table, Panned(keys, groups, matrix))
@@ -230,6 +235,7 @@ class Counting:
                 keys, groups = group_rows(self.panes.keys(times))
                 matrix = np.where(cells, sign * _label_vectors(self.vectoriser, records, groups), 0)
                 self.panes.add_groups(keys, matrix)
+                self.history.touch(keys, labels=True)
                 total += matrix.sum(axis=0)
                 self._add_segment_labels(records, Panned(keys, groups, matrix), sign * cells)
         return total
@@ -244,12 +250,20 @@ class Counting:
         codes = self.segments.codes_of(records["segment"])
         self.segments.add(codes, panned, count, self.panes.newest_us)
 
+    def settled_us(self, now_us: int) -> int:
+        """Until when windows are complete: until the last settled pane, but not beyond what a busy source has given."""
+        end = now_us - self.timing.settle_us
+        if self.panes.newest_us and now_us - self.last_arrival_us <= self.timing.idle_after_us:
+            end = min(end, self.panes.newest_us)
+        return end
+
     def expire(self, now_us: int) -> None:
         """Forgets what no window can reach any more."""
         oldest = self.panes.newest_us - self.timing.retention_us
         self.versions_us = {name: seen for name, seen in self.versions_us.items() if seen >= oldest}
         self.panes.drop_before("hour", oldest)
         self.segments.expire(oldest, self.panes.newest_us)
+        self.history.expire(self.panes.newest_us)
         hour_us = self.timing.grid.hour_us
         self.join.oldest_us = -(-oldest // hour_us) * hour_us  # where the first hour that is kept begins
         self.statuses.update(self.join.expire(self.panes.newest_us, now_us))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ml_exporter.catalogue import BY_NAME, HistogramSample, Sample
+from ml_exporter.charting import remember
 from ml_exporter.counting import Counting
 from ml_exporter.fitness import Finding, Limits, of_feed, of_model
 from ml_exporter.ingest import Fleet
@@ -76,6 +77,7 @@ def _gauges(loaded: Loaded, name: str, counting: Counting, at_us: int | None) ->
     full_us = (counting.panes.newest_us // grid.pane_us + 1) * grid.pane_us
     now_us = (full_us if at_us is None else at_us) + settle_us
     counting.last_arrival_us = now_us - counting.timing.idle_after_us - 1
+    remember(counting, now_us)
     yield from _only_gauges(evaluate(counting, loaded.baselines[name], name, loaded.config, now_us))
 
 

@@ -137,6 +137,11 @@ class Panes:
         return not (self._dense or self._rest)
 
     @property
+    def count(self) -> int:
+        """How many panes there are."""
+        return len(self._rest) + len(self._dense.keys() - self._rest.keys())
+
+    @property
     def oldest_us(self) -> int | None:
         """Start of the oldest pane."""
         return min((start for _, start in self._dense.keys() | self._rest.keys()), default=None)

@@ -10,6 +10,7 @@ from itertools import product
 
 from ml_exporter.baseline import Baseline
 from ml_exporter.catalogue import HistogramSample, Sample
+from ml_exporter.charting import charts_of
 from ml_exporter.config import VERSION, Config, Model, Time, window_seconds
 from ml_exporter.counting import NO_VERSION, Counting, micros
 from ml_exporter.layout import Layout, Vector
@@ -34,10 +35,7 @@ NULL_RATIO_WINDOW = "1h"
 
 def windows_at(counting: Counting, name: str, model: Model, time: Time, now_us: int) -> Windows:
     """The windows of a model at an instant: current ones end at the last settled pane, matured ones earlier."""
-    timing, newest = counting.timing, counting.panes.newest_us
-    end = now_us - timing.settle_us
-    if newest and now_us - counting.last_arrival_us <= timing.idle_after_us:
-        end = min(end, newest)
+    timing, end = counting.timing, counting.settled_us(now_us)
     quality = tuple(dict.fromkeys((*model.windows.head, *model.windows.quality)))
     current = tuple(_windows(counting, model.windows.head, time, end))
     matured = tuple(_windows(counting, quality, time, end - timing.maturity_us)) if counting.has_labels else ()
@@ -83,6 +81,7 @@ def with_parts(windows: Windows, counting: Counting, model: Model, time: Time) -
         versions=tuple(pairs_of(segments, newest_us, current)) if by_version else (),
         version_quality=tuple(pairs_of(segments, newest_us, quality)) if by_version else (),
         before=_before(windows, counting, model, time),
+        charts=tuple(charts_of(counting, windows.current, windows.quality, time.day)),
     )
 
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from ml_exporter.budget import AnySample
 from ml_exporter.catalogue import Sample
+from ml_exporter.charting import remember
 from ml_exporter.counting import Counting
 from ml_exporter.faults import Played, as_batch
 from ml_exporter.faults.played import ARRIVAL
@@ -172,6 +173,7 @@ class Replaying:
 
     def _expire(self, now_us: int) -> None:
         for counting in self.countings.values():
+            remember(counting, now_us)
             counting.expire(now_us)
 
     def _samples(self, now_us: int) -> Iterator[AnySample]:

@@ -23,7 +23,7 @@ from sklearn.metrics import (
     recall_score,
     roc_auc_score,
 )
-from tests.second import distances
+from tests.second import distances, history
 from tests.second.logs import number, usable_labels
 from tests.second.statistics import (
     SQUARE_UNIT,
@@ -187,6 +187,7 @@ def expected(
     found = list(_identity(document, settings, table, labels, task))
     found += [*_reference(document), *task.reference(document)]
     found += _before(Artefact(document), settings, table, task)
+    found += _history(document, settings, table) if task.name == "binary" else []
     for window, (start, end) in settings.windows.items():
         rows = table[(table["timestamp"] >= start) & (table["timestamp"] < end)]
         for part in (_volume, _features, _nulls, _drift, _distances, _flags, _latency, _labels, *task.parts):
@@ -252,6 +253,15 @@ def _before(artefact: Artefact, settings: Settings, table: pd.DataFrame, task: T
             if item.name.removeprefix("ml_") in MEASURES:
                 labels = {name: value for name, value in item.labels.items() if name != "window"}
                 yield Found(f"ml_baseline_{item.name[3:]}", labels | {"baseline": "previous_30d"}, item.checks)
+
+
+def _history(document: Json, settings: Settings, table: pd.DataFrame) -> Iterator[Found]:
+    """Control limits of the hour and the day at the end."""
+    end = settings.windows["1h"][1]
+    rows = history.rows_of(document, table, end, history.binary)
+    for (window, signal, bound), value in history.control_limits(rows, end).items():
+        check = Check(value, CLOSE * max(1.0, abs(value)))
+        yield Found("ml_control_limit", {"window": window, "signal": signal, "bound": bound}, (check,))
 
 
 def _reference(document: Json) -> Iterator[Found]:

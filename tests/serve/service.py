@@ -19,9 +19,11 @@ from servers import Server, fetch, serving, until
 from ml_exporter import baseline as artefact
 from ml_exporter import make_baseline
 from ml_exporter.config import parse
+from ml_exporter.counting import Counting
 from ml_exporter.loading import load
 from ml_exporter.panes import decompress
 from ml_exporter.store import FILE
+from ml_exporter.vitals.history import observed
 
 Row = dict[str, Any]
 DAY_SECONDS = 600
@@ -132,6 +134,17 @@ def write_full_windows(folder: Path, start: float) -> float:
     known = (label(number, at + 0.5) for number, at in enumerate(times) if number % 20)
     append(folder / "risk-labels.jsonl", lines(known))
     return times[-1]
+
+
+def remember_days(counting: Counting, days: int) -> None:
+    """A history, up to now, of every signal that the newest day has."""
+    newest, day_us = counting.panes.newest_us, counting.history.lengths["1d"]
+    signals = observed(counting.layout, counting.panes.sum(*counting.timing.grid.span(newest, day_us, newest)), True)
+    for name, length in counting.history.lengths.items():
+        for start in range(newest // day_us * day_us - days * day_us, newest, length):
+            counting.history.put(
+                (name, start), dict.fromkeys(signals, (0.5, 0.7, 0.6, 0.65, 0.55)[start // day_us % 5])
+            )
 
 
 def prepare_hostile(folder: Path, count: int, at: float) -> Path:

@@ -1,4 +1,4 @@
-"""A state written by the first release (format 1) goes on: nothing that was counted or waited is lost."""
+"""A state written by an older release goes on: nothing that was counted or waited is lost."""
 
 import gzip
 import json
@@ -7,25 +7,28 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests import build
 from tests.build import DAY, HOUR, MINUTE, NOON
 from tests.test_store import fill
 
+from ml_exporter.charting import remember
 from ml_exporter.counting import Counting
 from ml_exporter.errors import StateError
 from ml_exporter.join import CLOSED, WAITING
 from ml_exporter.store import FILE, Store
 
-OLD = Path(__file__).parent / "format-1.sqlite.gz"
-"""After five commits of sixty predictions, as `fill` makes them, by the release whose state had format 1."""
+FORMATS = (1, 2)
+"""Of each there is a file, by a release that wrote it: after five commits of sixty predictions as `fill` makes them."""
 
 
-def old_state(directory: Path) -> Path:
+def old_state(directory: Path, number: int = 1) -> Path:
     """The old file in a new directory."""
     directory.mkdir()
     path = directory / FILE
-    path.write_bytes(gzip.decompress(OLD.read_bytes()))
+    old = Path(__file__).parent / f"format-{number}.sqlite.gz"
+    path.write_bytes(gzip.decompress(old.read_bytes()))
     return path
 
 
@@ -45,8 +48,9 @@ def sums(counting: Counting) -> list[list[int]]:
     return [panes.sum(start, start + length).tolist() for start, length in starts]
 
 
-def test_everything_survives(tmp_path: Path) -> None:
-    old_state(tmp_path / "state")
+@pytest.mark.parametrize("number", FORMATS)
+def test_everything_survives(tmp_path: Path, number: int) -> None:
+    old_state(tmp_path / "state", number)
     store, counting, expected = Store(tmp_path / "state"), build.counting(), filled(5)
     assert store.load("flights", counting) == ()
     assert {name: json.loads(text) for name, text in store.positions().items()} == {
@@ -115,12 +119,35 @@ def test_another_model_of_the_old_state_is_kept_untouched(tmp_path: Path) -> Non
     store.close()
 
 
-def test_the_old_release_is_told_to_leave_it_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", FORMATS)
+def test_the_old_release_is_told_to_leave_it_alone(tmp_path: Path, number: int) -> None:
     """A newer format is refused by this release as it is by the old one."""
-    path = old_state(tmp_path / "state")
+    path = old_state(tmp_path / "state", number)
     Store(tmp_path / "state").close()
     with closing(sqlite3.connect(path)) as database, database:
-        assert database.execute("SELECT value FROM meta WHERE key = 'format'").fetchone() == ("2",)
-        database.execute("UPDATE meta SET value = '3'")
-    with pytest.raises(StateError, match="expected state format 1 to 2, got 3"):
+        assert database.execute("SELECT value FROM meta WHERE key = 'format'").fetchone() == ("3",)
+        database.execute("UPDATE meta SET value = '4'")
+    with pytest.raises(StateError, match="expected state format 1 to 3, got 4"):
         Store(tmp_path / "state")
+
+
+@pytest.mark.parametrize("number", FORMATS)
+def test_the_history_begins_with_the_panes_of_the_old_state(tmp_path: Path, number: int) -> None:
+    old_state(tmp_path / "state", number)
+    store, counting, expected = Store(tmp_path / "state"), build.counting(), filled(5)
+    store.load("flights", counting)
+    now = NOON + 400 * MINUTE
+    for found in (counting, expected):
+        found.last_arrival_us = 0
+        remember(found, now)
+    for signal in ("accuracy", "window_rows"):
+        ours, theirs = (found.history.series("1h", signal) for found in (counting, expected))
+        assert ours[0] == theirs[0]
+        assert ours[1].tobytes() == theirs[1].tobytes()
+        assert np.isfinite(ours[1]).sum() == 5 - (signal == "accuracy"), "the first hour may not have been whole"
+    store.commit({"flights": counting}, {})
+    store.close()
+    again, store = build.counting(), Store(tmp_path / "state")
+    assert store.load("flights", again) == ()
+    assert again.history.series("1h", "window_rows")[1].tobytes() == ours[1].tobytes()
+    store.close()

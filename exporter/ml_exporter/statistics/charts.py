@@ -27,6 +27,10 @@ OWN_OUTSIDE = 0.04
 """Limits that more than this share of their own history lies beyond describe another distribution."""
 
 
+Lack = Literal["points", "spread", "stability"]
+"""Why there are no limits: too few (independent) values, values that are all the same, or too many that lie beyond."""
+
+
 class ControlLimits(NamedTuple):
     """Where the next value of a process that goes on as before is expected, and how far from the last one."""
 
@@ -53,10 +57,10 @@ def autocorrelation(values: Floats) -> float | None:
     return float(pairs.mean() / known.var()) if pairs.size else None
 
 
-def individuals(values: Floats) -> ControlLimits | None:
+def individuals(values: Floats, sigmas: float = 3.0) -> ControlLimits | None:
     """Limits `mean ± 2.66 MR̄` and `3.267 MR̄`, where MR̄ is the mean step between neighbours that both are known.
 
-    None without a step, or if none moved.
+    Those are of three standard deviations; others are as far in proportion. None without a step, or if none moved.
 
     >>> [round(limit, 2) for limit in individuals(np.array([1.0, 2.0, 1.0, 2.0, 1.0]))[:4]]
     [1.4, -1.26, 4.06, 3.27]
@@ -66,7 +70,7 @@ def individuals(values: Floats) -> ControlLimits | None:
     if steps.size == 0 or not steps.any():
         return None
     centre, step = float(values[np.isfinite(values)].mean()), float(steps.mean())
-    reach = INDIVIDUALS_FACTOR * step
+    reach = INDIVIDUALS_FACTOR * step * sigmas / 3.0
     return ControlLimits(centre, centre - reach, centre + reach, RANGE_FACTOR * step, "individuals")
 
 
@@ -106,7 +110,7 @@ def control_limits(histories: Sequence[Floats], sigmas: float = 3.0) -> tuple[in
         correlation = autocorrelation(values)
         enough = np.count_nonzero(np.isfinite(values)) >= CHART_POINTS
         if enough and correlation is not None and correlation <= CHART_AUTOCORRELATION:
-            limits = individuals(values)
+            limits = individuals(values, sigmas)
             if limits is not None and _holds(limits, values):
                 return place, limits
     limits = deviation(histories[0], sigmas) if histories else None
@@ -116,3 +120,17 @@ def control_limits(histories: Sequence[Floats], sigmas: float = 3.0) -> tuple[in
 def _holds(limits: ControlLimits, values: Floats) -> bool:
     known = values[np.isfinite(values)]
     return float(np.mean((known < limits.lower) | (known > limits.upper))) <= OWN_OUTSIDE
+
+
+def lack(values: Floats) -> Lack:
+    """Why `control_limits` finds none in a history.
+
+    >>> lack(np.array([0.5] * 20)), lack(np.array([0.5, 0.6]))
+    ('spread', 'points')
+    """
+    known = values[np.isfinite(values)]
+    if known.size < DEVIATION_POINTS:
+        return "points"
+    if autocorrelation(values) is None:
+        return "spread"
+    return "points" if deviation(values) is None else "stability"

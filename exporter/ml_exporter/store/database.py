@@ -184,6 +184,7 @@ class Store:
         for counting in models.values():
             for panes in (counting.panes, *counting.scopes.values()):
                 panes.touch_all()
+            counting.history.changed |= counting.history.blocks.keys()
             counting.join.rewrite()
             for run in counting.join.shelf.runs:
                 path = run_path(self.directory, run.number)
@@ -198,6 +199,8 @@ class Store:
         if shelf.is_full:
             plan.flushes, plan.flushed = True, self._flush(counting)
         plan.panes = {keeping.WHOLE: list(counting.panes.settle())}
+        plan.history = sorted(counting.history.changed)
+        counting.history.changed.clear()
         plan.panes |= {keeping.scope_text(key): list(item.settle()) for key, item in counting.scopes.items()}
         return plan
 
@@ -232,6 +235,7 @@ class Store:
             with suppress(sqlite3.Error):
                 self._database.execute("ROLLBACK")
         for name, plan in plans.items():
+            models[name].history.changed.update(plan.history)
             for scope, panes in plan.panes.items():
                 keeping.panes_of(models[name], scope).changed.update(key for key, _ in panes)
             if plan.flushed:

@@ -11,10 +11,12 @@ import numpy as np
 
 from ml_exporter.counting import Counting
 from ml_exporter.errors import StateError
+from ml_exporter.history import Block
 from ml_exporter.join import Changes, Join, Run
 from ml_exporter.layout import Layout, project, slices_from_json, slices_to_json
-from ml_exporter.panes import Key, Panes, is_intact
+from ml_exporter.panes import FINE, HOUR, Grid, Key, Panes, is_intact
 from ml_exporter.records import FEATURE_PREFIX
+from ml_exporter.store.blocks import load_history, write_history
 from ml_exporter.store.files import open_run, run_path, set_run_aside
 from ml_exporter.store.schema import EARLY, GONE, PENDING, checksum, sealed, unsealed
 
@@ -47,6 +49,7 @@ class Plan:
     dropped: list[Run]
     excess: list[Run]
     panes: dict[str, list[tuple[Key, bytes | None]]] = field(default_factory=dict)
+    history: list[Block] = field(default_factory=list)
     flushes: bool = False
     flushed: Run | None = None
     merged: list[Run] = field(default_factory=list)
@@ -68,11 +71,13 @@ def write(database: sqlite3.Connection, name: str, counting: Counting, plan: Pla
     _write_panes(database, name, plan.panes)
     _write_journal(database, name, plan)
     _write_manifest(database, name, plan.runs(counting))
+    write_history(database, name, counting.history, plan.history)
     grid, newest = counting.timing.grid, counting.panes.newest_us
     facts: dict[str, Any] = {"pane_us": grid.pane_us, "hour_us": grid.hour_us, "newest_us": newest}
     facts |= {"last_label_us": counting.last_label_us, "versions_us": counting.versions_us}
     facts |= {"combinations": counting.combinations, "segment_names": counting.segment_names}
-    facts["record"] = _record(counting.layout)
+    facts |= {"record": _record(counting.layout), "history": counting.history.facts()}
+    facts["panes"] = {scope: panes_of(counting, scope).count for scope in plan.panes}
     row = (name, slices_to_json(counting.layout.slices), json.dumps(facts))
     database.execute("INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?)", (*row, checksum(*row)))
 
@@ -94,7 +99,7 @@ def positions(database: sqlite3.Connection) -> Mapping[str, str]:
 
 def clear(database: sqlite3.Connection, name: str) -> None:
     """Forgets a model, which is then written whole."""
-    for table in ("panes", "journal", "runs"):
+    for table in ("panes", "journal", "runs", "history"):
         database.execute(f"DELETE FROM {table} WHERE model = ?", (name,))  # noqa: S608 - one of these names
 
 
@@ -149,12 +154,15 @@ def load(database: sqlite3.Connection, directory: Path, name: str, counting: Cou
     counting.last_label_us, counting.versions_us = facts["last_label_us"], facts["versions_us"]
     counting.combinations = [tuple(item) for item in facts["combinations"]]
     counting.segment_names = facts["segment_names"]
+    fits = load_history(database, name, counting.history, facts)
     if (facts["pane_us"], facts["hour_us"]) != (grid.pane_us, grid.hour_us):
         _forget_panes(database, name, counting)
+        counting.history.forget()
         counting.join.forget()
         counting.adopt_segments()
-        return ("every pane and waiting prediction (time.pane or time.hour changed)",)
-    reset = _load_panes(database, name, counting, row[0], facts["newest_us"]) + counting.adopt_segments()
+        return ("every pane, waiting prediction and history (time.pane or time.hour changed)",)
+    reset = _load_panes(database, name, counting, row[0], facts) + counting.adopt_segments()
+    reset += () if fits else ("the history (time.day changed)",)
     if facts["record"] != _record(counting.layout) or set(_WAITING_SLICES) & set(reset):
         counting.join.forget()
         return (*reset, "every waiting prediction (classes or decision_threshold changed)")
@@ -197,26 +205,32 @@ def _load_runs(database: sqlite3.Connection, directory: Path, name: str, countin
 
 
 def _load_panes(
-    database: sqlite3.Connection, name: str, counting: Counting, slices: str, newest_us: int
+    database: sqlite3.Connection, name: str, counting: Counting, slices: str, facts: Mapping[str, Any]
 ) -> tuple[str, ...]:
+    newest_us, expected = facts["newest_us"], facts.get("panes", {})  # older formats did not count them
     kept = slices_from_json(slices)
     projection = project(kept, counting.layout.slices)
     heads = tuple(item for item in kept if not item.name.startswith(FEATURE_PREFIX))
     same = slices_to_json(counting.layout.slices) == slices
     for (scope,) in database.execute("SELECT DISTINCT scope FROM panes WHERE model = ?", (name,)).fetchall():
         old, panes = kept if scope == WHOLE else heads, panes_of(counting, scope)
-        blobs = _blobs(database, name, scope, old[-1].start + old[-1].size)
+        blobs = _blobs(database, name, scope, panes.grid, old[-1].start + old[-1].size)
         panes.restore(blobs, None if same else project(old, panes.layout.slices), newest_us)
+        if scope in expected and panes.count != expected.pop(scope):
+            raise ValueError(f"panes of {name} that are not all there")
+    if any(expected.values()):
+        raise ValueError(f"panes of {name} that are not there")
     counting.panes.newest_us = newest_us
     return projection.reset
 
 
-def _blobs(database: sqlite3.Connection, name: str, scope: str, size: int) -> Iterator[tuple[Key, bytes]]:
+def _blobs(database: sqlite3.Connection, name: str, scope: str, grid: Grid, size: int) -> Iterator[tuple[Key, bytes]]:
+    """The panes of a scope. No other bit in the start of a pane makes it the start of another one."""
     for kind, start, cells in database.execute(
         "SELECT kind, start, cells FROM panes WHERE model = ? AND scope = ?", (name, scope)
     ):
-        if not is_intact(cells, size):
-            raise ValueError(f"a pane of {name} with another checksum")
+        if not is_intact(cells, size) or kind not in (FINE, HOUR) or grid.start(kind, start) != start:
+            raise ValueError(f"a pane of {name} with another checksum or start")
         yield (kind, start), cells
 
 

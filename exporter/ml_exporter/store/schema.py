@@ -13,7 +13,7 @@ from ml_exporter.errors import Problem, StateError
 from ml_exporter.join import CLOSED, WAITING, Records, label_dtype, pending_dtype
 from ml_exporter.panes import seal
 
-FORMAT = 2
+FORMAT = 3
 FILE = "state.sqlite"
 WAL = f"{FILE}-wal"
 PENDING, EARLY, GONE = "pending", "early", "gone"
@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS journal (number INTEGER PRIMARY KEY, model TEXT, kind
 CREATE INDEX IF NOT EXISTS journal_of_model ON journal (model, kind);
 CREATE TABLE IF NOT EXISTS runs (model TEXT, place INTEGER, number INTEGER, first_us INTEGER, newest_us INTEGER,
     waiting INTEGER, is_closed INTEGER, PRIMARY KEY (model, place)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS history
+    (model TEXT, window TEXT, block INTEGER, signals TEXT, cells BLOB, PRIMARY KEY (model, window, block));
 """
 _OLD_PENDING = np.dtype([("hash", "<u8"), ("time_us", "<i8"), ("score", "<f8"), ("predicted", "i1"), ("labelled", "?")])
 _OLD_LABEL = np.dtype([("hash", "<u8"), ("time_us", "<i8"), ("actual", "i1"), ("seen_us", "<i8")])
@@ -40,7 +42,7 @@ def prepare(database: sqlite3.Connection, directory: Path) -> None:
     Raises StateError, and writes nothing, when a newer release wrote them.
     """
     found = _format(database)
-    if found not in (None, "1", str(FORMAT)):
+    if found not in (None, "1", "2", str(FORMAT)):
         action = "Run the release that wrote it, or choose another directory"
         raise StateError([Problem(str(directory / FILE), f"state format 1 to {FORMAT}", str(found), action)])
     database.execute("PRAGMA journal_mode=WAL")
@@ -52,7 +54,7 @@ def prepare(database: sqlite3.Connection, directory: Path) -> None:
         if found == "1":
             _migrate_1(database)
         else:
-            _create(database)
+            _create(database)  # format 2 lacked the table of the history, which begins with the panes that are kept
         database.execute("INSERT OR REPLACE INTO meta VALUES ('format', ?)", (str(FORMAT),))
         database.execute("COMMIT")
     except BaseException:
@@ -107,16 +109,16 @@ def checksum(*texts: str) -> int:
     return zlib.crc32("\0".join(texts).encode(errors="surrogatepass"))
 
 
-def sealed(records: npt.NDArray[Any]) -> bytes:
-    """Records as a journal entry: a checksum of four bytes, then theirs."""
+def sealed(records: npt.NDArray[Any], text: str = "") -> bytes:
+    """Records as an entry: a checksum of four bytes, of them and of the text beside them, then theirs."""
     content = records.tobytes()
-    return zlib.crc32(content).to_bytes(4, "little") + content
+    return zlib.crc32(content, zlib.crc32(text.encode())).to_bytes(4, "little") + content
 
 
-def unsealed(entry: bytes, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def unsealed(entry: bytes, dtype: np.dtype[Any], text: str = "") -> npt.NDArray[Any]:
     """What `sealed` made. Raises ValueError when it was damaged."""
-    if zlib.crc32(entry[4:]) != int.from_bytes(entry[:4], "little"):
-        raise ValueError("a journal entry with another checksum")
+    if zlib.crc32(entry[4:], zlib.crc32(text.encode())) != int.from_bytes(entry[:4], "little"):
+        raise ValueError("an entry with another checksum")
     return np.frombuffer(entry, dtype, offset=4)
 
 

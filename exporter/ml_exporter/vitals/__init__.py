@@ -14,6 +14,7 @@ from ml_exporter.vitals import (
     drift,
     earlier,
     estimate,
+    history,
     labels,
     latency,
     prediction,
@@ -50,5 +51,6 @@ VITALS: tuple[Vital, ...] = (
     earlier.earlier,
     versions.versions,
     segments.segments,
+    history.control_limits,
 )
 """Vitals that are withheld when the windows are stale."""

@@ -1,12 +1,13 @@
 """What a vital may look at: the windows of one model at one instant, and estimates with their standard errors."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ml_exporter.baseline import Baseline, JsNoise, Phi, PsiNoise
 from ml_exporter.layout import Vector
+from ml_exporter.statistics.charts import Lack
 
 REFERENCE = "reference"
 """The label `baseline` of everything compared with the reference."""
@@ -50,6 +51,7 @@ class Windows:
     """The 30 days before the day that quality is computed over."""
     distances: tuple[str, ...] = ()
     """The distances of features that are wanted beside PSI."""
+    charts: "tuple[Chart, ...]" = ()
 
     @property
     def quality(self) -> tuple[Window, ...]:
@@ -78,6 +80,27 @@ class Earlier:
     baseline: str
     window: Window
     vector: Vector
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What is expected of a signal over a window, in its unit; or why the history does not say (`lack`)."""
+
+    window: str
+    signal: str
+    centre: float = math.nan
+    lower: float = math.nan
+    upper: float = math.nan
+    span: float | None = None
+    """The largest step from one day to the next; None where steps are not judged."""
+    lack: Lack | None = None
+
+    def bounds(self) -> Iterator[tuple[str, float]]:
+        """The limits by the value of the label `bound`."""
+        if self.lack is None:
+            yield from (("centre", self.centre), ("lower", self.lower), ("upper", self.upper))
+            if self.span is not None:
+                yield "range", self.span
 
 
 @dataclass(frozen=True)
