@@ -182,9 +182,7 @@ def reference(flown: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     return document, joined(*both_logs(flown / "reference"), document["classes"], EXPIRE)
 
 
-@pytest.mark.parametrize("module", [vitals, calibration, distances, logs, statistics])
-@pytest.mark.parametrize("module", [vitals, calibration, history, logs, statistics])
-@pytest.mark.parametrize("module", [vitals, calibration, estimates, history, logs, statistics])
+@pytest.mark.parametrize("module", [vitals, calibration, distances, history, logs, statistics])
 def test_it_shares_no_code(module: ModuleType) -> None:
     nodes = list(ast.walk(ast.parse(Path(str(module.__file__)).read_text())))
     names = {alias.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}
