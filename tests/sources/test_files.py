@@ -350,6 +350,51 @@ def test_done_files_that_exist_are_remembered_within_a_limit(world, monkeypatch)
     world.check()
 
 
+def test_finished_files_that_match_are_never_forgotten(world, monkeypatch):
+    """However many there are: a file that is forgotten is a new one."""
+    monkeypatch.setattr(newcomers, "_REMEMBERED_DONE", 5)
+    with_files(world, "*.jsonl", complete=True)
+    for number in range(12):
+        world.write(2, world.folder / f"{number:02d}.jsonl")
+    for _ in range(3):
+        world.poll()
+    world.check()
+
+
+def test_file_that_is_taken_away_and_brought_back(world):
+    """It is known by its content, and goes on where it ended."""
+    for day in range(10, 14):
+        world.write(3)
+        world.poll()
+        world.rotate(f"-201301{day}")
+        world.poll()
+    path, away = world.folder / "app.log-20130112", world.folder / "away" / "elsewhere"
+    away.parent.mkdir()
+    shutil.copy2(path, away)
+    path.unlink()
+    for _ in range(2):
+        world.write(2)
+        world.poll()
+    world.restart()
+    shutil.copy2(away, path)
+    world.check()
+
+
+@pytest.mark.parametrize("truncates", [False, True])
+def test_rotation_after_the_clock_was_set_back(world, truncates):
+    """Times of files tell nothing of what was read."""
+    world.write(3)
+    world.poll()
+    world.stop()
+    world.write(3)
+    for day in ("10", "11"):
+        world.copy_truncate(f"-201301{day}") if truncates else world.rotate(f"-201301{day}")
+        os.utime(world.folder / f"app.log-201301{day}", (1e9, 1e9))
+        world.write(2)
+    world.start()
+    world.check()
+
+
 def test_position_of_the_first_release(world):
     """Without marks and all that came later."""
     world.write()

@@ -166,13 +166,23 @@ def digest(found: bytes) -> str:
     return hashlib.blake2b(found, digest_size=16).hexdigest() if found else ""
 
 
+def begins(content: Content, file: FilePosition) -> bool:
+    """Whether a content has the first bytes of a file."""
+    return digest(content.read(0, file.signed)) == file.signature
+
+
 def continues(content: Content, file: FilePosition) -> bool:
     """Whether a content begins with all that was read of a file: the same first bytes, and those before its place."""
-    if digest(content.read(0, file.signed)) != file.signature:
+    if not begins(content, file):
         return False
     size = min(file.offset, SIGNED_BYTES)
     before = content.read(file.offset - size, size)
     return len(before) == size and (not file.mark or digest(before) == file.mark)
+
+
+def tells(head: bytes) -> bool:
+    """Whether first bytes tell a log from others: those of a hole do not."""
+    return head.strip(b"\0") != b""
 
 
 def first_written(content: Content) -> int:
@@ -192,15 +202,16 @@ def marked(content: Content, file: FilePosition) -> FilePosition:
     return msgspec.structs.replace(file, mark=digest(content.read(file.offset - size, size)))
 
 
-def signed(content: Content, file: FilePosition, is_csv: bool) -> FilePosition:
+def signed(content: Content, file: FilePosition, may_be_headed: bool = False) -> FilePosition:
     """The position with a signature as long as it can be.
 
-    It covers bytes that were not read yet too, unless they hold NULs: space reserved for lines to come.
+    It covers bytes that were not read yet too, unless they hold NULs: space reserved for lines to come. The first line
+    of a CSV file of which nothing was read `may_be_headed`: then the signature reaches as far behind it.
     """
     if file.signed >= file.body + SIGNED_BYTES:
         return file
     body = file.body
-    if is_csv and not file.offset:
+    if may_be_headed and not file.offset:
         body = content.read(0, 1 << 20).find(b"\n") + 1
     head = content.read(0, body + SIGNED_BYTES)
     nul = head.find(b"\0", min(file.offset, len(head)))

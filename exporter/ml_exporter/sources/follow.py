@@ -12,14 +12,18 @@ header. Reading goes on where `Position` says, under whatever name the file now 
   what was not read before is looked for in the copy. A copy that the pattern matches is not read beside its original.
 - Compress: a gzip file with the content of a file that is lost continues it, at the same place of the decompressed
   bytes; one with the content of a file that was read is not read again.
-- Several rotations while nobody looked: rotated names that were written to since are read from the start.
+- Several rotations while nobody looked: rotated names whose content is not known are read from the start.
+- Rotation while somebody looks: a look counts only when a second one agrees (`newcomers.locate`), a chunk only when
+  what was read still stands in the file once its hashes are taken. A log that is truncated does not come to hold the
+  same lines again.
 - A file that ends early or is corrupt (gzip), or has no header line (CSV), is a problem of its source; what can be read
   of it is read, and the rest when it changes.
 - NULs up to the end of a file are space reserved for lines to come.
 
 What cannot be seen: lines that come and go between two looks, as in a file that is written and deleted, or truncated
-without a copy, before it was read; a rotated file compressed by something else than gzip, or moved to another file
-system, while the exporter was down; two files of one log whose first 1,024 bytes are equal, one of which vanished.
+without a copy, before it was read, or whose copy is deleted; a rotated file compressed by something else than gzip, or
+moved to another file system, while the exporter was down; two files of one log whose first 1,024 bytes are equal, one
+of which vanished.
 
 Positions are values: reading the same files from the same position gives the same lines.
 """
@@ -36,9 +40,9 @@ from ml_exporter.sources import contents, names
 from ml_exporter.sources.contents import Content, content_of
 from ml_exporter.sources.cut import Cutter
 from ml_exporter.sources.handles import Handles
-from ml_exporter.sources.locate import problem
 from ml_exporter.sources.newcomers import locate
 from ml_exporter.sources.positions import Chunk, FilePosition, Lag, Position, SourceError
+from ml_exporter.sources.sight import problem
 
 __all__ = ["Chunk", "FilePosition", "Handles", "Lag", "Position", "SourceError", "chunks", "lag", "outside"]
 
@@ -152,13 +156,12 @@ class _Reading:
         content = content_of(self._descriptor, file.path)
         if content.compressed and (file.size, file.modified_ns) == (self._status.st_size, self._status.st_mtime_ns):
             return
-        headed = self._cutter.headed(content, msgspec.structs.replace(file, wrong=""))
-        if headed != file:
-            file = self._behind(content, headed)
-            yield Chunk(b"", file.path, file.offset), file
-        before = content.read(max(0, file.offset - contents.SIGNED_BYTES), min(file.offset, contents.SIGNED_BYTES))
-        if not (content.compressed or contents.continues(content, file)):
+        begun = self._begun(content, file)
+        if begun is None or not (content.compressed or contents.continues(content, begun)):
             return  # truncated since it was located
+        if begun != file:
+            file = begun
+            yield Chunk(b"", file.path, file.offset), file
         window = b""
         while not file.wrong and not (self._cutter.is_csv and not file.header):
             window, is_last = self._window(content, file)
@@ -167,23 +170,48 @@ class _Reading:
             chunk, moved = self._cutter.cut(window, file, self._rested and is_last)
             if moved == file:
                 break
-            before = (before + window[: moved.offset - file.offset])[-contents.SIGNED_BYTES :]
             behind = self._behind(content, moved, is_last)
-            if not (content.compressed or self._is_one(content, behind, before)):
-                return  # truncated meanwhile: the next look finds the rest in the copy
+            if not self._stands(content, file, behind, window):
+                return
             file = behind
             yield chunk, file
+        yield from self._end(content, file, window)
+
+    def _end(self, content: Content, file: FilePosition, window: bytes) -> Iterator[tuple[Chunk, FilePosition]]:
+        """What is left of a file that is finished."""
         finished = content.whole if content.compressed else (file.rotated or self._complete) and self._rested
         if finished and not (file.done and not window):
             moved = msgspec.structs.replace(file, offset=file.offset + len(window), done=True, wrong="")
-            yield self._cutter.last(window, file), self._behind(content, moved, True)
+            behind = self._behind(content, moved, True)
+            if self._stands(content, file, behind, window):
+                yield self._cutter.last(window, file), behind
         elif content.compressed:
             moved = msgspec.structs.replace(file, wrong=content.corrupt or _ENDS_EARLY)
             yield Chunk(b"", file.path, file.offset), self._behind(content, moved, True)
 
-    def _is_one(self, content: Content, file: FilePosition, before: bytes) -> bool:
-        """Whether the bytes that were read, of which `before` are the last, and the hashes are of one generation."""
-        return file.mark == contents.digest(before) and contents.continues(content, file)
+    def _begun(self, content: Content, file: FilePosition) -> FilePosition | None:
+        """The position behind a header line; None if the file was truncated while that was read."""
+        plain = msgspec.structs.replace(file, wrong="")
+        headed = self._cutter.headed(content, plain)
+        if headed == file:
+            return file
+        behind = self._behind(content, headed)
+        is_one = contents.begins(content, file) and self._cutter.headed(content, plain) == headed
+        return behind if content.compressed or is_one else None
+
+    def _stands(self, content: Content, file: FilePosition, behind: FilePosition, window: bytes) -> bool:
+        """Whether what was read between two positions, and their hashes, are of one generation of the log.
+
+        It is when it begins as it began before it was read, and what was read first and last stands where it was read:
+        a log that was truncated does not come to hold the same lines again. If not, the next look finds them in a copy.
+        """
+        if content.compressed:
+            return True
+        read = window[: behind.offset - file.offset]
+        first, last = read[: contents.SIGNED_BYTES], read[-contents.SIGNED_BYTES :]
+        stands = content.read(file.offset, len(first)) == first
+        stands = stands and content.read(behind.offset - len(last), len(last)) == last
+        return stands and contents.begins(content, file) and contents.continues(content, behind)
 
     def _window(self, content: Content, file: FilePosition) -> tuple[bytes, bool]:
         """What to cut the next chunk from, and whether it reaches the end that the file had at first."""
@@ -202,7 +230,7 @@ class _Reading:
 
     def _behind(self, content: Content, file: FilePosition, is_last: bool = False) -> FilePosition:
         """The position with hashes of what lies before it and, at the end of the file, its size and time."""
-        file = contents.marked(content, contents.signed(content, file, self._cutter.is_csv))
+        file = contents.marked(content, contents.signed(content, file))
         if not is_last:
             return file
         return msgspec.structs.replace(file, size=self._status.st_size, modified_ns=self._status.st_mtime_ns)

@@ -2,36 +2,27 @@
 
 A file is found by device and inode, and must still begin with all that was read of it (`contents.continues`). Where
 that fails, its content is looked for under the names that rotation gives and among new files: it was copied before it
-was truncated, compressed, or replaced.
+was truncated, compressed, or replaced. A file of which nothing was read is not looked for: wherever its content is, it
+is new there.
 """
 
 import errno
 import os
-import stat
 from dataclasses import dataclass, field
 
 import msgspec
 
-from ml_exporter.errors import Problem, shown
 from ml_exporter.sources import contents, names
 from ml_exporter.sources.contents import Content, content_of, continues, opened
 from ml_exporter.sources.handles import Handles
 from ml_exporter.sources.names import Found, Relative
 from ml_exporter.sources.positions import HIDDEN, FilePosition, Key, Position
-
-_MISSING = (errno.ENOENT, errno.ENOTDIR)
-
-
-def problem(path: str, error: OSError) -> Problem:
-    """A file that cannot be read."""
-    return Problem(
-        path, "a log file that can be read", error.strerror or shown(error), "Check the file and its permissions"
-    )
+from ml_exporter.sources.sight import Sight, problem
 
 
 @dataclass
 class Search:
-    """One look at the files of a source.
+    """The files of a position among those in sight.
 
     `located` maps files of the old position to where they now are; `lost` are those that were not found; `waiting` are
     those of which nothing was read, by key: they may be copies in the making, so they are looked at like new ones.
@@ -40,32 +31,16 @@ class Search:
     old: Position
     handles: Handles
     is_csv: bool
-    problems: list[Problem]
-    matched: dict[Key, Found] = field(default_factory=dict)
-    relatives: dict[Key, Relative] = field(default_factory=dict)
+    sight: Sight
     located: dict[FilePosition, FilePosition] = field(default_factory=dict)
     lost: list[FilePosition] = field(default_factory=list)
     waiting: dict[Key, FilePosition] = field(default_factory=dict)
     nameless: list[FilePosition] = field(default_factory=list)
-    _open_sizes: dict[FilePosition, int] = field(default_factory=dict)
     claimed: set[Key] = field(default_factory=set)
-    _blind: set[str] = field(default_factory=set)
+    _open_sizes: dict[FilePosition, int] = field(default_factory=dict)
 
-    def look(self, paths: list[str]) -> None:
-        """Take in what is on disk, and find the files of the old position there."""
-        for path in paths:
-            try:
-                found = Found(path, os.stat(path))
-                if not stat.S_ISREG(found.status.st_mode):
-                    raise OSError(errno.EINVAL, "no regular file", path)
-            except OSError as error:
-                self.problems.append(problem(path, error))
-                self._blind |= set() if error.errno in _MISSING else {path}
-                continue
-            self.matched.setdefault(found.key, found)
-        for relative in names.relatives(self.logs):
-            if relative.key not in self.matched:
-                self.relatives.setdefault(relative.key, relative)
+    def look(self) -> None:
+        """Find the files of the old position."""
         self._by_name()
         self._by_content()
         for file in self._open_sizes.keys() & set(self.lost):
@@ -74,30 +49,38 @@ class Search:
             self.claimed.add(file.key)
         self.located = {old: self._signed(now) for old, now in self.located.items()}
 
+    def holds(self, found: Position, later: Sight) -> bool:
+        """Whether what was `found` still is so in a later sight: names, and the content of every file to be read."""
+        read = [file for file in found.files if file.is_read]
+        return self.sight.agrees(later) and all(self._still_continues(file, later) for file in read)
+
+    def _still_continues(self, file: FilePosition, later: Sight) -> bool:
+        descriptor = self.handles.get(file)
+        if descriptor is None:
+            return self.sight.is_untouched(file.path, later)
+        return file.done or continues(content_of(descriptor, file.path), file)
+
     def _signed(self, file: FilePosition) -> FilePosition:
         descriptor = self.handles.get(file)
         if descriptor is None or not file.is_read:
             return file
         return contents.signed(content_of(descriptor, file.path), file, self.is_csv)
 
-    @property
-    def logs(self) -> set[str]:
-        """Paths of all logs, also of those that are missing."""
-        return {found.path for found in self.matched.values()} | {file.log for file in self.old.files}
-
     def _by_name(self) -> None:
         """Find files by device and inode."""
         files = sorted(self.old.files, key=lambda file: (file.gone, file.foreign))
         strays = self._strays()
         for file in files:
-            at = self.matched.get(file.key)
+            at = self.sight.matched.get(file.key)
             if file.held or (file.foreign and at):
                 continue
-            found = at or self.relatives.get(file.key) or strays.get(file.key)
+            found = at or self.sight.relatives.get(file.key) or strays.get(file.key)
+            if _is_unread(file) and (at or isinstance(found, Relative)):
+                if at and at.path == file.path:
+                    self.waiting[file.key] = file
+                continue
             now = None if file.key in self.claimed else self._same(file, found)
-            if now and at and at.path == file.path and not (file.offset or file.rotated or file.gone):
-                self.waiting[file.key] = file
-            elif now:
+            if now:
                 self.located[file] = now
                 self.claimed.add(now.key)
             elif file.offset or file.rotated or file.key not in {other.key for other in self.nameless}:
@@ -105,8 +88,8 @@ class Search:
 
     def _strays(self) -> dict[Key, Found]:
         """Files that have one of the inodes, under any other name."""
-        missing = {file.key for file in self.old.files} - self.matched.keys() - self.relatives.keys()
-        strays = {found.key: found for found in names.by_inode(missing, self.logs)} if missing else {}
+        missing = {file.key for file in self.old.files} - self.sight.matched.keys() - self.sight.relatives.keys()
+        strays = {found.key: found for found in names.by_inode(missing, self.sight.logs)} if missing else {}
         for file in self.old.files:
             if file.real and file.key in missing:
                 try:
@@ -123,8 +106,8 @@ class Search:
         moved = self._moved(file, found)
         status = found.status
         unchanged = (file.size, file.modified_ns) == (status.st_size, status.st_mtime_ns) and not file.gone
-        if not file.signed and self._is_unproven(file, found, unchanged):
-            return None
+        if not (file.signed or (unchanged if file.done else self.handles.get(file) is not None)):
+            return None  # nothing tells it from whatever has its inode by now
         is_all_read = file.offset == status.st_size and not moved.rotated and self.handles.get(file) is None
         if not unchanged or not (file.done or file.wrong or is_all_read):
             try:
@@ -132,23 +115,13 @@ class Search:
                     return None
             except OSError as error:
                 if file.is_read and error.errno != errno.ENOENT:
-                    self.problems.append(problem(found.path, error))
+                    self.sight.problems.append(problem(found.path, error))
                 return file
         is_done = file.done and (unchanged or not moved.is_read)
         return moved if is_done == file.done else msgspec.structs.replace(moved, done=is_done)
 
-    def _is_unproven(self, file: FilePosition, found: Found, unchanged: bool) -> bool:
-        """Whether a file that was empty is better looked at as a new one: anything can have its inode by now."""
-        if file.done:
-            return not unchanged
-        if found.key not in self.matched and not isinstance(found, Relative):
-            return self.handles.get(file) is None  # only an open file keeps its inode for itself
-        is_named = found.key in self.matched or (isinstance(found, Relative) and found.certain)
-        is_in_place = found.path == file.path and not (file.rotated and file.path == file.log)
-        return is_named and not is_in_place
-
     def _nameless(self, file: FilePosition) -> FilePosition | None:
-        if file.path in self._blind or file.log in self._blind:
+        if file.path in self.sight.blind or file.log in self.sight.blind:
             return file
         descriptor = self.handles.get(file)
         if descriptor is None or file.gone or file.done:
@@ -170,11 +143,13 @@ class Search:
 
     def _moved(self, file: FilePosition, found: Found) -> FilePosition:
         """The same file at another path, and whether it is a rotated one there."""
-        matched = self.matched.get(found.key)
+        matched = self.sight.matched.get(found.key)
         no_longer = not matched and not isinstance(found, Relative) and found.path == file.log and not file.rotated
         rotated, base = file.rotated or found.path != file.path, file.log
         if matched and found.path == file.log:
             rotated = False
+        elif found.path == file.path:
+            pass
         elif matched and os.path.basename(found.path) == os.path.basename(file.path):  # the folder has another name
             rotated, base = file.rotated, base if file.rotated else found.path
         rotated = rotated and not file.foreign
@@ -182,32 +157,33 @@ class Search:
 
     def _by_content(self) -> None:
         """Find what was read of a lost file in another one: a copy, compressed, or put in its place."""
-        if not any(file.is_signed for file in self.lost):
-            return
-        candidates = {key: found for key, found in self.matched.items() if key not in self.claimed}
-        newly = {file.log for file in self.lost if _may_be_rotated(file)}
-        for relative in names.relatives(newly, deep=True) if newly else ():
-            if relative.key not in self.claimed:
-                candidates.setdefault(relative.key, relative)
+        signed = [file for file in self.lost if file.is_signed]
+        candidates: dict[Key, Found] = {}
+        newly = {file.log for file in signed if _is_newly_lost(file)}
+        for found in (
+            *self.sight.matched.values(),
+            *(self.sight.relatives.values() if signed else ()),
+            *(names.relatives(newly, deep=True) if newly else ()),
+        ):
+            if found.key not in self.claimed:
+                candidates.setdefault(found.key, found)
         for found in sorted(candidates.values(), key=lambda found: (found.path.endswith(".gz"), -found.status.st_size)):
-            lost = [
-                file for file in self.lost if file.is_signed and (found.key in self.matched or _may_be_rotated(file))
-            ]
+            lost = [file for file in signed if file in self.lost]
             if not lost:
-                continue
+                break
             try:
                 with opened(found.path, found.key) as content:
                     self._claim(content, found, lost)
             except OSError as error:
-                if found.key not in self.matched:
+                if found.key not in self.sight.matched:
                     self._look_again(found, error)
 
     def _look_again(self, found: Found, error: OSError) -> None:
         """Lost files that may be behind a path that cannot be read now are looked for again."""
         if error.errno != errno.ENOENT:
-            self.problems.append(problem(found.path, error))
+            self.sight.problems.append(problem(found.path, error))
         base = found.base if isinstance(found, Relative) else found.path
-        for file in [file for file in self.lost if file.log == base and _may_be_rotated(file)]:
+        for file in [file for file in self.lost if file.log == base and _is_newly_lost(file)]:
             self.lost.remove(file)
             self.located[file] = msgspec.structs.replace(file, gone=True, wrong=HIDDEN)
 
@@ -219,7 +195,7 @@ class Search:
                 continue
             size = found.status.st_size
             is_short = not content.compressed and size < file.offset and found.path != file.log
-            is_short = is_short and file not in self._open_sizes
+            is_short = is_short and file not in self._open_sizes and contents.tells(head[: file.signed])
             if not is_short and not (continues(content, file) and self._is_better(content, file, found)):
                 continue
             now = msgspec.structs.replace(
@@ -246,6 +222,11 @@ class Search:
         return size is None or found.path == file.log or (not file.rotated and content.read(size, 1) != b"")
 
 
-def _may_be_rotated(file: FilePosition) -> bool:
-    """Whether a lost file is looked for under rotated names: once, and as long as one of them cannot be read."""
+def _is_unread(file: FilePosition) -> bool:
+    """Whether nothing was read of a file: then it claims nothing, and whatever has its name is looked at as new."""
+    return file.offset <= file.body and not (file.foreign or file.done)
+
+
+def _is_newly_lost(file: FilePosition) -> bool:
+    """Whether a lost file was there at the last look, or is behind a path that cannot be read."""
     return not file.gone or file.is_hidden
