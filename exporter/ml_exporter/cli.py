@@ -25,7 +25,7 @@ from ml_exporter import serve as serving
 from ml_exporter import textfile as files
 from ml_exporter.errors import ExporterError, Problem, ProblemsError
 from ml_exporter.exposition import Renderer
-from ml_exporter.loading import load, read_config
+from ml_exporter.loading import Loaded, load, read_config
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -221,9 +221,19 @@ def drill_command(given: Mapping[str, Any], path: Path) -> None:
     Clean logs, then a fault, then clean logs are replayed; the rules are evaluated by Prometheus' own engine. Exit code
     0: every fault was noticed by an alert of its layer, and nothing that is no fault paged. 1: not so, and stderr has a
     line for each. 2: nothing can be said.
+
+    With --live, a marked model of the running exporter loses a feature, and its alert is followed through Prometheus
+    and Alertmanager to the notification and back. Exit code 1: a step did not happen in time.
     """
+    if given["cron"]:
+        click.echo(drill_options.scheduled(given, path), nl=False)
+        return
     loaded = load(path)
-    name, wanted = drill_options.model_of(loaded.config, given["model"]), drill_options.wanted(given)
+    name = drill_options.model_of(loaded.config, given["model"])
+    if given["live"]:
+        _drill_live(loaded, name, given)
+        return
+    wanted = drill_options.wanted(given)
     with drill_options.progress(len(wanted.tasks)) as advance:
         result = drilling.offline(loaded, name, wanted, advance)
     if str(given["json"]) == "-":
@@ -236,6 +246,15 @@ def drill_command(given: Mapping[str, Any], path: Path) -> None:
         click.echo(finding, err=True)
     if result.findings:
         sys.exit(1)
+
+
+def _drill_live(loaded: Loaded, name: str, given: Mapping[str, Any]) -> None:
+    with drill_options.live(given) as live:
+        try:
+            drilling.live_drill(loaded, name, live, click.echo)
+        except drilling.OverdueError as error:
+            click.echo(str(error), err=True)
+            sys.exit(1)
 
 
 @cli.command("generate")

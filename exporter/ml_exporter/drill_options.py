@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ml_exporter import generate, options
+from ml_exporter import generate, options, prometheus
 from ml_exporter.config import Config
-from ml_exporter.drill import Offline, Task
+from ml_exporter.drill import Live, Offline, Task, listening, schedule
 from ml_exporter.drilling import Lengths
 from ml_exporter.faults import BY_NAME, FAULTS
 from ml_exporter.strict import seconds
@@ -50,9 +51,23 @@ _OPTIONS = (
 )  # fmt: skip
 
 
+_LIVE_OPTIONS = (
+    _kept("live", "--live", is_flag=True, help="Drill the running chain with a marked model, up to the notification."),
+    _kept("prometheus", "--prometheus", default="http://localhost:9090", show_default=True, help="With --live."),
+    _kept("alertmanager", "--alertmanager", default="http://localhost:9093", show_default=True, help="With --live."),
+    _kept("auth_file", "--auth-file", type=options.PATH, help="A file with user:password for both."),
+    _kept("listen", "--listen", help="Be the webhook of the drill model at this address, for example :8061."),
+    _kept("interval", "--interval", default="5s", show_default=True, help="How often a live drill writes and looks."),
+    _kept("rows", "--rows", type=click.IntRange(min=1), default=10, show_default=True, help="Predictions a look."),
+    _kept("timeout", "--timeout", default="45m", show_default=True, help="How long each live step may take."),
+    _kept("notified", "--until-notified", is_flag=True, help="End when the notification came."),
+    _kept("cron", "--schedule", metavar="CRON", help="Print a live drill for cron and as a CronJob."),
+)  # fmt: skip
+
+
 def drill(command: Callable[..., None]) -> Callable[..., None]:
     """Adds what a drill needs to know; it is read from the context."""
-    return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), command)
+    return reduce(lambda decorated, option: option(decorated), reversed((*_OPTIONS, *_LIVE_OPTIONS)), command)
 
 
 def model_of(config: Config, name: str | None) -> str:
@@ -132,3 +147,32 @@ def progress(drills: int) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("reading logs", total=drills + 2)
         yield lambda text: bar.update(task, advance=1, description=text)
+
+
+@contextmanager
+def live(given: Mapping[str, Any]) -> Iterator[Live]:
+    """A live drill, with its webhook if it is to have one. Raises UsageError, ConfigError and ExporterError."""
+    servers = (prometheus.server(given[name], given["auth_file"]) for name in ("prometheus", "alertmanager"))
+    one, other = servers
+    found = Live(
+        prometheus.Prometheus(one),
+        prometheus.Alertmanager(other),
+        rows=given["rows"],
+        interval_seconds=seconds(given["interval"], "--interval"),
+        timeout_seconds=seconds(given["timeout"], "--timeout"),
+        resolve=not given["notified"],
+    )
+    if given["listen"] is None:
+        yield found
+        return
+    with listening(*options.host_and_port(given["listen"], "--listen")) as receiver:
+        yield replace(found, receiver=receiver)
+
+
+def scheduled(given: Mapping[str, Any], path: Path) -> str:
+    """The command of a live drill, to be run at the times of `--schedule`. Raises ConfigError."""
+    words = ["drill", "--live", "--config", str(path)]
+    for option in ("model", "prometheus", "alertmanager", "auth-file", "listen", "timeout"):
+        value = given[option.replace("-", "_")]
+        words += [f"--{option}", str(value)] if value is not None else []
+    return schedule(given["cron"], words)

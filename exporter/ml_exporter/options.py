@@ -22,13 +22,11 @@ CONFIG = click.option(
 )
 
 
-def host_and_port(address: str) -> tuple[str, int]:
-    """What `--web.listen-address` names; the host is empty for every address. Raises UsageError."""
+def host_and_port(address: str, option: str = "--web.listen-address") -> tuple[str, int]:
+    """What an address to listen at names; the host is empty for every address. Raises UsageError."""
     found = re.fullmatch(r"(.*):(\d{1,5})", address)
     if not found or int(found[2]) > 65535:
-        raise click.UsageError(
-            f"--web.listen-address: expected host:port, got {address!r}. Write for example 127.0.0.1:9846."
-        )
+        raise click.UsageError(f"{option}: expected host:port, got {address!r}. Write for example 127.0.0.1:9846.")
     return found[1].strip("[]"), int(found[2])
 
 
