@@ -37,7 +37,7 @@ def write(settings: generate.Settings, model: generate.ExpectedModel, folder: Pa
     """Generates the pack as it would watch this model alone."""
     files = generate.render(generate.pack_dir(), replace(settings, expected_models=(model,)))
     generate.write(folder, files)
-    names = sorted((name for name in files if name.startswith("rules/")), key=_recording_first)
+    names = sorted((name for name in files if name.startswith("rules/")), key=_order)
     groups = [group for name in names for group in yaml.safe_load(files[name])["groups"]]
     alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
     signals: dict[str, frozenset[str]] = {}
@@ -49,8 +49,9 @@ def write(settings: generate.Settings, model: generate.ExpectedModel, folder: Pa
     return Pack(rules, drilling.names_read(text), folder / "alertmanager.yaml", _job(settings, text), signals)
 
 
-def _recording_first(name: str) -> tuple[bool, str]:
-    return "alerts" in name, name
+def _order(name: str) -> tuple[int, str]:
+    """Levels, then the alerts that read them, then what reads those."""
+    return (0 if name.endswith("-rules.yaml") else 1 if name.endswith("-alerts.yaml") else 2), name
 
 
 def _job(settings: generate.Settings, rules: str) -> str:

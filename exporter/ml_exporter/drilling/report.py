@@ -7,7 +7,7 @@ from ml_exporter.drilling.alerts import Alert
 from ml_exporter.drilling.schedule import Schedule, iso
 from ml_exporter.drilling.verdicts import HEARTBEAT, Drilled, Seen
 
-WHERE = ("window", "feature", "class", "source", "version", "segment")
+WHERE = ("window", "feature", "class", "source", "version", "segment", "escalation")
 """Labels that say what an alert is about, beside its model."""
 
 
