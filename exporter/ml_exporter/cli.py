@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
 from ml_exporter import __version__, documents, drill_options, fitness, generate, options
 from ml_exporter import baseline as artefact
@@ -21,6 +22,7 @@ from ml_exporter import check as checking
 from ml_exporter import drill as drilling
 from ml_exporter import make_baseline as making
 from ml_exporter import once as finished
+from ml_exporter import replay as replaying
 from ml_exporter import serve as serving
 from ml_exporter import textfile as files
 from ml_exporter.errors import ExporterError, Problem, ProblemsError
@@ -120,11 +122,45 @@ def once(
         sys.exit(1)
 
 
-def _say(result: finished.Finished) -> None:
-    """What was lost and what is unfit, a line each."""
-    for source, reasons in result.rejected.items():
+@cli.command("replay")
+@options.CONFIG
+@click.option("--output", type=options.PATH, required=True, help="Folder for the files, and for what goes on from.")
+@options.replay
+@click.option(
+    "--rules",
+    multiple=True,
+    type=options.PATH,
+    help="File of Prometheus rules whose recording rules get a past too. May be repeated. Default: the pack's.",
+)
+@click.pass_obj
+def replay_command(replayed: Mapping[str, Any], path: Path, output: Path, rules: tuple[Path, ...]) -> None:
+    """Turn recorded logs into the series that would have been scraped, for a Prometheus that has no past yet.
+
+    Writes OpenMetrics files into --output, and prints a shell script that makes blocks of them and of the recording
+    rules, and moves them into a Prometheus. What was interrupted goes on when the same is run again.
+
+    Exit code 0: all was replayed. 2: it could not be. 130: it was interrupted.
+    """
+    chosen = rules or tuple(sorted((generate.pack_dir() / "rules" / "out").glob("ml-exporter-*.yaml")))
+    outcome, script = replaying.run(load(path), options.replayed(replayed, output), chosen, Console(stderr=True))
+    _say_lost(outcome.lost)
+    state = "replayed" if script else "interrupted: run the same again to go on"
+    click.echo(f"{output}: {outcome.instants} instants, {outcome.samples} samples, {state}", err=True)
+    if not script:
+        sys.exit(130)
+    click.echo(script, nl=False)
+
+
+def _say_lost(lost: Mapping[str, Mapping[str, int]]) -> None:
+    """What was refused, a line each."""
+    for source, reasons in lost.items():
         for reason, count in sorted(reasons.items()):
             click.echo(f"{source}: {count} rows rejected: {reason}", err=True)
+
+
+def _say(result: finished.Finished) -> None:
+    """What was lost and what is unfit, a line each."""
+    _say_lost(result.rejected)
     for finding in result.findings:
         click.echo(f"unfit: {finding.text}", err=True)
 

@@ -67,6 +67,24 @@ def compress(exposition: bytes) -> bytes:
     return gzip.compress(exposition, compresslevel=1, mtime=0)
 
 
+def texts_before(sample: Sample | HistogramSample) -> tuple[str, ...]:
+    """The texts before the values of a sample: of one line or, of a histogram, of its buckets, count and sum.
+
+    >>> texts_before(Sample("ml_window_rows", ("fraud", "1d"), 5.0))
+    ('ml_window_rows{model="fraud",window="1d"} ',)
+    """
+    metric = BY_NAME[sample.name]
+    if isinstance(sample, HistogramSample):
+        return _histogram_prefixes(metric, sample)
+    return (_prefixes(metric)(sample.labels),)
+
+
+def escaped(value: str) -> str:
+    """A label value as it stands between quotes; half a surrogate pair, which is no UTF-8, becomes `?`."""
+    text = value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 def _by_name(samples: Iterable[Sample | HistogramSample]) -> Mapping[str, list[Any]]:
     """The samples by metric, each of the type that its metric needs."""
     families: defaultdict[str, list[Any]] = defaultdict(list)
@@ -91,7 +109,7 @@ def _append_values(metric: Metric, family: Sequence[Sample], known: _Known, line
         text = _prefixes(metric)
         known = labels, [before.get(row) or text(row) for row in labels]
     rows = zip(known[1], family, strict=True)
-    lines.extend([f"{prefix}{_number(sample.value)}\n" for prefix, sample in rows])
+    lines.extend([f"{prefix}{number(sample.value)}\n" for prefix, sample in rows])
     return known
 
 
@@ -107,7 +125,7 @@ def _append_histograms(metric: Metric, family: Sequence[HistogramSample], known:
             got = f"{len(cumulative)} counts for {len(sample.upper_bounds)} bounds"
             raise _refused(metric.name, "a count more than bounds", got, "Add the count above the last bound")
         values = (*cumulative, cumulative[-1], sample.total)
-        lines.extend(f"{text}{_number(value)}\n" for text, value in zip(prefixes, values, strict=True))
+        lines.extend(f"{text}{number(value)}\n" for text, value in zip(prefixes, values, strict=True))
     return known
 
 
@@ -119,7 +137,7 @@ def _histogram_prefixes(metric: Metric, sample: HistogramSample) -> tuple[str, .
     labels = _escaped(metric, sample.labels)
     bucket = _template(f"{metric.name}_bucket", (*metric.labels, "le"))
     ends = [_template(f"{metric.name}_{end}", metric.labels).format(*labels) for end in ("count", "sum")]
-    return (*(bucket.format(*labels, _number(bound)) for bound in bounds), *ends)
+    return (*(bucket.format(*labels, number(bound)) for bound in bounds), *ends)
 
 
 def _full(metric: Metric, labels: _Labels) -> _Labels:
@@ -158,14 +176,12 @@ def _template(name: str, labels: Sequence[str], absent: Set[str] = frozenset()) 
 
 
 def _escaped(metric: Metric, labels: _Labels) -> list[str]:
-    """Label values as they stand between quotes; half a surrogate pair, which is no UTF-8, becomes `?`."""
     values = _full(metric, labels)
     if len(values) != len(metric.labels) or {type(value) for value in values} - {str}:
         count = "" if not metric.optional else f"{len(metric.labels) - len(metric.optional)} to "
         expected = f"{count}{len(metric.labels)} label values as text ({', '.join(metric.labels)})"
         raise _refused(metric.name, expected, shown(labels), "Give one for each label of the catalogue")
-    texts = [value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"") for value in values]
-    return [text if text.isascii() else text.encode(errors="replace").decode() for text in texts]
+    return [escaped(value) for value in values]
 
 
 def _header(metric: Metric) -> str:
@@ -173,7 +189,7 @@ def _header(metric: Metric) -> str:
     return f"# HELP {metric.name} {text}\n# TYPE {metric.name} {metric.type}\n"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """A value as Go writes it. Only large and non-finite ones differ from Python's text."""
     value = float(value)
     if -1e6 < value < 1e6:

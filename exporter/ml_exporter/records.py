@@ -126,7 +126,7 @@ class Batch:
     `table` has one column for each field, in the encoding above. `lines` counts every row that the stream wanted: those
     of the table and those refused. `violations` counts values by kind (see `VIOLATION_KINDS`). `offsets` are the places
     of the table's rows in their file, in bytes (Parquet: row numbers); without them, rows are numbered. `refused` are
-    the places of rows that were refused, by reason.
+    the places of rows that were refused, by reason. `by_row` (n,) are the violations of each row of the table, by kind.
     """
 
     table: pa.Table
@@ -134,6 +134,7 @@ class Batch:
     violations: Mapping[str, int] = field(default_factory=dict)
     offsets: Ints = field(default_factory=_none)
     refused: Mapping[str, Ints] = field(default_factory=dict)
+    by_row: Mapping[str, Ints] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.offsets) != self.table.num_rows:

@@ -8,6 +8,7 @@ all predictions that have arrived since the last one, in the order of arrival, t
 `serve` does when it reads a source with predictions and one with labels.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ from ml_exporter.faults import Played, as_batch
 from ml_exporter.faults.played import ARRIVAL
 from ml_exporter.loading import Loaded
 from ml_exporter.publishing import publish
+from ml_exporter.records import Ints, Role
 from ml_exporter.starting import countings_of
 
 _NOTHING = pa.table({ARRIVAL: pa.array([], pa.int64())})
@@ -93,6 +95,11 @@ class Arrivals:
             taken[name] = Played(_arrived(predictions, now_us), _arrived(labels, now_us))
         return taken
 
+    @property
+    def is_over(self) -> bool:
+        """Whether every row was taken."""
+        return self.next_us() is None
+
     def next_us(self) -> int | None:
         """When the next row arrives; None when there is none."""
         while not self.ended and not any(any(tables) for tables in self._waiting.values()):
@@ -133,43 +140,59 @@ def _arrived(tables: list[pa.Table], now_us: int) -> pa.Table:
 
 @dataclass
 class Replaying:
-    """Replays step by step, so that it can stop anywhere and go on."""
+    """A replay, look by look, so that it can stop anywhere and go on."""
 
     loaded: Loaded
     countings: dict[str, Counting] = field(init=False)
+    refused: Counter[tuple[str, Role, str]] = field(default_factory=Counter)
+    """Rows that the clock refused, by model, role and reason."""
 
     def __post_init__(self) -> None:
         self.countings = countings_of(self.loaded)
 
     def run(self, arrivals: Sequence[Arrivals], times: range) -> Iterator[Instant]:
-        """Every instant of a range. What arrived before it is counted in steps of the range, without evaluation."""
-        if not times:
-            return
-        self._catch_up(arrivals, times)
-        for now_us in times:
-            self._look(arrivals, now_us)
-            yield Instant(now_us, tuple(self._samples(now_us)))
-
-    def _catch_up(self, arrivals: Sequence[Arrivals], times: range) -> None:
-        """Looks at what arrived before the range, where there is something to see."""
-        while True:
-            found = [first for line in arrivals if (first := line.next_us()) is not None]
-            behind_us = times.start - min(found, default=times.start)
-            now_us = times.start - behind_us // times.step * times.step
+        """Every instant of a range. What arrived before it is counted, and not evaluated."""
+        for now_us in self.looks(arrivals, times):
             if now_us >= times.start:
-                return
+                yield self.instant(now_us)
+
+    def looks(self, arrivals: Sequence[Arrivals], times: range) -> Iterator[int]:
+        """Looks at the logs at every instant of a range, and yields each when all that had arrived is counted.
+
+        What arrived before the range is looked at in steps of the range too, where there is something to see.
+        """
+        while (now_us := self._next(arrivals, times)) < times.start:
             self._expire(now_us - times.step)
             self._look(arrivals, now_us)
+            yield now_us
+        for now_us in times:
+            self._look(arrivals, now_us)
+            yield now_us
+
+    @staticmethod
+    def _next(arrivals: Sequence[Arrivals], times: range) -> int:
+        """When the first row that waits is seen, in steps of the range; its start if there is none before."""
+        found = [first for line in arrivals if (first := line.next_us()) is not None]
+        behind_us = times.start - min(found, default=times.start)
+        return times.start - behind_us // times.step * times.step
+
+    def instant(self, now_us: int) -> Instant:
+        """What a scrape shows now."""
+        return Instant(now_us, tuple(self._samples(now_us)))
 
     def _look(self, arrivals: Sequence[Arrivals], now_us: int) -> None:
         for line in arrivals:
             for name, played in line.take(now_us).items():
                 counting = self.countings[name]
                 if played.predictions.num_rows:
-                    counting.predictions(as_batch(played.predictions), now_us)
+                    self._refuse((name, "predictions"), counting.predictions(as_batch(played.predictions), now_us))
                 if played.labels.num_rows:
-                    counting.labels(as_batch(played.labels), now_us)
+                    self._refuse((name, "labels"), counting.labels(as_batch(played.labels), now_us))
         self._expire(now_us)
+
+    def _refuse(self, stream: tuple[str, Role], places: Mapping[str, Ints]) -> None:
+        for reason, found in places.items():
+            self.refused[(*stream, reason)] += len(found)
 
     def _expire(self, now_us: int) -> None:
         for counting in self.countings.values():

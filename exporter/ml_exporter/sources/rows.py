@@ -14,7 +14,6 @@ which rows it refuses and why, and which violations its kept rows have. So this 
   `wrong_type`, and `unknown_column` for each key that is no configured feature in an object that holds features.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -85,7 +84,8 @@ class _Share:
     kept: list[Ints] = field(default_factory=list)
     offsets: list[Ints] = field(default_factory=list)
     refused: dict[str, list[Ints]] = field(default_factory=dict)
-    violations: Counter[str] = field(default_factory=Counter)
+    violations: dict[str, list[tuple[int, Ints]]] = field(default_factory=dict)
+    """By kind, those of the kept rows from a place on."""
     lines: int = 0
 
 
@@ -143,7 +143,9 @@ def _give(rows: Rows, stream: Stream, wanted: Flags, share: _Share) -> None:
     chosen = np.flatnonzero(kept)
     if not len(chosen):
         return
-    share.violations += _violations(rows, stream, numbers, kept)
+    before = sum(len(found) for found in share.kept)
+    for kind, counts in _violations(rows, stream, numbers):
+        share.violations.setdefault(kind, []).append((before, counts[chosen]))
     columns = [
         pa.nulls(len(kept), ARROW_TYPES[item.kind]) if number is None else rows.arrays[number]
         for item, number in zip(stream.fields, numbers, strict=True)
@@ -182,21 +184,26 @@ def _by_object(fields: tuple[Field, ...]) -> list[int]:
     return sorted(range(len(fields)), key=lambda index: (first[fields[index].path[:-1]], index))
 
 
-def _violations(rows: Rows, stream: Stream, numbers: list[int | None], kept: Flags) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    by_shape = [int(kept.sum())] if len(rows.shapes) == 1 else np.bincount(rows.shape_of[kept]).tolist()
+def _violations(rows: Rows, stream: Stream, numbers: list[int | None]) -> Iterator[tuple[str, Ints]]:
+    """How many violations each row (n,) has, by kind, where any row has one."""
+    absent = np.array([_absent(stream, shape) for shape in rows.shapes], np.int64)
+    unknown = np.array([_unknown(stream, shape) for shape in rows.shapes], np.int64)
+    for kind, counts in (("missing_column", absent), ("unknown_column", unknown)):
+        if counts.any():
+            yield kind, counts[rows.shape_of]
+    wrong = [rows.wrong[number] for number in numbers if number is not None and number in rows.wrong]
+    if wrong:
+        yield "wrong_type", np.sum(wrong, axis=0, dtype=np.int64)
+
+
+def _absent(stream: Stream, shape: frozenset[Path]) -> int:
+    return sum(item.path not in shape and not item.may_lack for item in stream.fields)
+
+
+def _unknown(stream: Stream, shape: frozenset[Path]) -> int:
     known = features(stream.fields)
-    for shape, count in zip(rows.shapes, by_shape, strict=False):
-        if count:
-            absent = sum(item.path not in shape and not item.may_lack for item in stream.fields)
-            counts["missing_column"] += count * absent
-            inside = ((path[:-1], path[-1]) for path in shape)
-            unknown = sum(parent in known and key not in known[parent] for parent, key in inside)
-            counts["unknown_column"] += count * unknown
-    for number in numbers:
-        if number is not None and number in rows.wrong:
-            counts["wrong_type"] += int((rows.wrong[number] & kept).sum())
-    return counts
+    inside = ((path[:-1], path[-1]) for path in shape)
+    return sum(parent in known and key not in known[parent] for parent, key in inside)
 
 
 def features(fields: tuple[Field, ...]) -> Mapping[Path, frozenset[str]]:
@@ -219,14 +226,25 @@ def _batch(share: _Share, stream: Stream) -> Batch:
         return Batch(schema(stream.fields).empty_table(), share.lines, refused=refused)
     table = pa.concat_tables(share.tables)
     kept, offsets = np.concatenate(share.kept), np.concatenate(share.offsets)
+    by_row = {kind: _filled(parts, len(offsets)) for kind, parts in share.violations.items()}
     if len(offsets) > 1 and (np.diff(offsets) < 0).any():
         order = np.argsort(offsets, kind="stable")
         kept, offsets = kept[order], offsets[order]
+        by_row = {kind: counts[order] for kind, counts in by_row.items()}
         table = table.take(pa.array(kept))
     elif len(kept) < table.num_rows:
         table = table.take(pa.array(kept))
-    violations = {kind: count for kind, count in share.violations.items() if count}
-    return Batch(table, share.lines, violations=violations, offsets=offsets, refused=refused)
+    by_row = {kind: counts for kind, counts in by_row.items() if counts.any()}
+    violations = {kind: int(counts.sum()) for kind, counts in by_row.items()}
+    return Batch(table, share.lines, violations, offsets, refused, by_row)
+
+
+def _filled(parts: Sequence[tuple[int, Ints]], size: int) -> Ints:
+    """The counts of all rows; 0 where there is no part."""
+    found = np.zeros(size, np.int64)
+    for start, counts in parts:
+        found[start : start + len(counts)] = counts
+    return found
 
 
 def _sorted(places: Mapping[str, list[Ints]]) -> Mapping[str, Ints]:
