@@ -19,6 +19,10 @@ local limit(signal, window, severity) = t('max (' + limitOf(signal, window, seve
 local lowestLimit(signal, window, severity) = t('min (' + limitOf(signal, window, severity) + ')', severity + ' limit (lowest)');
 local atLeast(signal, window) = t('max (' + limitOf(signal, window, 'guard') + ')', 'at least, ' + window);
 
+local limitsOf(signal, window, severities, of='') =
+  [t('max (' + limitOf(signal, window, severity) + ')', severity + ' limit' + of) for severity in severities];
+local macros = ['precision_macro', 'recall_macro', 'f1_macro'];
+
 local measure(name, windows) = [t(recorded(name, { window: window }), window) for window in windows];
 local interval(name, window, worst='max') = [
   t(raw('ml_' + name + '_upper', [], { window: window }, worst), 'upper 95 %'),
@@ -84,7 +88,56 @@ local outcome(config) = {
       'Of the predicted positives, how many were right (precision); of the actual ones, how many were found (recall). Bad: one falls while the other stays, '
       + 'which points to the decision threshold or the share of the classes.',
       'percentunit',
-      [t(raw('ml_' + name, [], { window: '1d' }, 'min'), name) for name in ['precision', 'recall', 'f1']]
+      [t(recorded('ml_' + name, { window: '1d' }), name) for name in ['precision', 'recall', 'f1']]
+      + limitsOf('precision', '1d', ['warning', 'critical'], ' of precision')
+      + limitsOf('recall', '1d', ['warning', 'critical'], ' of recall')
+      + limitsOf('f1', '1d', ['warning'], ' of F1')
+    ),
+    panel.timeseries(
+      'Macro averages, one day',
+      'Means over the classes. Bad: below a limit, if one is set, by more than few labels explain.',
+      'percentunit',
+      [t(recorded('ml_' + name, { window: '1d' }), name) for name in macros]
+      + std.flattenArrays([limitsOf(name, '1d', ['warning'], ' of ' + name) for name in macros])
+    ),
+    panel.timeseries(
+      'Mean absolute error',
+      'How far predictions of a regression are from the labels, in their unit, with the 95 % interval of one day. Bad: the whole interval above a limit.',
+      'none',
+      measure('ml_mean_absolute_error', ['1d', '2h'])
+      + interval('mean_absolute_error', '1d')
+      + [t(reference('ml_baseline_mean_absolute_error', []), 'reference')]
+      + limitsOf('mean_absolute_error', '1d', ['warning', 'critical'])
+    ),
+    panel.timeseries(
+      'Root mean squared error',
+      'The same, with large errors weighing more. Bad: the whole interval above a limit, if one is set, or a rise that the panel before does not have.',
+      'none',
+      measure('ml_root_mean_squared_error', ['1d', '2h'])
+      + interval('root_mean_squared_error', '1d')
+      + [t(reference('ml_baseline_root_mean_squared_error', []), 'reference')]
+      + limitsOf('root_mean_squared_error', '1d', ['warning', 'critical'])
+    ),
+    panel.timeseries(
+      'Clearly worse than the reference, one day',
+      'By how much the better end of the interval of each measure is worse than the reference. Bad: above the limit. Below zero is not clearly worse.',
+      'percentunit',
+      [t(selected('ml:quality_baseline_loss', { window: '1d' }), '{{measure}}'), limit('quality_baseline_loss', '1d', 'warning')]
+    ),
+    panel.timeseries(
+      'Segments below the model, one day',
+      'By how many points the upper end of the interval of a segment is below the accuracy of the model. Bad: above the limit; a segment may have its own.',
+      'percentunit',
+      [
+        t(selected('ml:segment_accuracy_gap', { window: '1d' }), '{{segment_by}} {{segment}}'),
+        lowestLimit('segment_accuracy_gap', '1d', 'warning'),
+      ]
+    ),
+    panel.timeseries(
+      'Versions that differ, one day',
+      'By how much two versions that serve together are at least apart. Bad: above the limit; see which of the two is worse.',
+      'percentunit',
+      [t(selected('ml:version_quality_loss', { window: '1d' }), '{{metric}} {{version}} / {{peer}}'), limit('version_quality_loss', '1d', 'warning')]
     ),
     panel.timeseries(
       'Calibration gap',
@@ -92,7 +145,7 @@ local outcome(config) = {
       'percentunit',
       [t(raw('ml_calibration_gap', [], { window: '1d' }), '1d')]
       + interval('calibration_gap', '1d')
-      + [t(reference('ml_baseline_calibration_gap', []), 'reference')],
+      + [t(reference('ml_baseline_calibration_gap', []), 'reference'), limit('calibration_gap', '1d', 'warning')],
       width=12
     ),
     panel.timeseries(
@@ -129,28 +182,50 @@ local data(config) = {
       + [lowestLimit('feature_null_excess_ratio', '1h', severity) for severity in ['warning', 'critical']]
     ),
     panel.timeseries(
-      'Invalid values, one hour',
-      'Share of rows in which the feature cannot be read as what it should be. Bad: anything above 0 that was 0 before: an upstream changed its format.',
+      'Invalid values above the reference, one hour',
+      'Share of rows in which the feature cannot be read as what it should be. Bad: above a limit: an upstream changed its format.',
       'percentunit',
-      byFeature('ml_feature_invalid_ratio', '1h')
+      [t(selected('ml:feature_invalid_excess_ratio', { window: '1h' }), '{{feature}}')]
+      + [lowestLimit('feature_invalid_excess_ratio', '1h', severity) for severity in ['warning', 'critical']]
     ),
     panel.timeseries(
-      'Values out of range, one hour',
+      'Values out of range above the reference, one hour',
       'Share of valid values outside the configured range. Bad: a jump, which often means another unit.',
       'percentunit',
-      byFeature('ml_feature_out_of_range_ratio', '1h')
+      [t(selected('ml:feature_out_of_range_excess_ratio', { window: '1h' }), '{{feature}}')]
+      + [lowestLimit('feature_out_of_range_excess_ratio', '1h', severity) for severity in ['warning']]
     ),
     panel.timeseries(
-      'Unseen categories, one hour',
+      'Unseen categories above the reference, one hour',
       'Share of valid values that the reference does not know. Bad: a jump after a release upstream; a slow rise means that the reference is old.',
       'percentunit',
-      byFeature('ml_feature_unseen_category_ratio', '1h')
+      [t(selected('ml:feature_unseen_category_excess_ratio', { window: '1h' }), '{{feature}}')]
+      + [lowestLimit('feature_unseen_category_excess_ratio', '1h', severity) for severity in ['warning']]
+    ),
+    panel.timeseries(
+      'Schema violations',
+      'Violations by kind, a share of the predictions that were read in the last hour. Bad: above a limit: the service that writes the log changed it.',
+      'percentunit',
+      [t(selected('ml:schema_violation_ratio'), '{{kind}}')] + limitsOf('schema_violation_ratio', '', ['warning', 'critical'])
+    ),
+    panel.timeseries(
+      'Drop of the volume, one hour',
+      'By how much the predictions of the hour are fewer than in the same hour of yesterday and of last week. Bad: above a limit.',
+      'percentunit',
+      [t(selected('ml:volume_drop_ratio', { window: '1h' }), '1h')] + limitsOf('volume_drop_ratio', '1h', ['warning', 'critical'])
+    ),
+    panel.timeseries(
+      'Surge of the volume, one hour',
+      'How many times the predictions of the same hour of yesterday and of last week there are. Bad: above the limit.',
+      'none',
+      [t(selected('ml:volume_surge_factor', { window: '1h' }), '1h'), limit('volume_surge_factor', '1h', 'warning')]
     ),
     panel.timeseries(
       'Mean shift, one day',
-      'Mean of each feature minus its reference mean, in robust standard deviations. Bad: beyond 3 in either direction.',
+      'Distance of the mean of each feature to its reference mean, in robust standard deviations. Bad: above the limit. '
+      + 'The alert also asks for more than the reference shows by itself.',
       'none',
-      byFeature('ml_feature_mean_shift_sigmas', '1d')
+      [t(recorded('ml_feature_mean_shift_sigmas', { window: '1d' }), '{{feature}}'), lowestLimit('feature_mean_shift_sigmas', '1d', 'warning')]
     ),
     panel.timeseries(
       'PSI, one day',
@@ -211,17 +286,33 @@ local predictions(config) = {
       'How differently the scores are distributed than in the reference. Bad: above the noise floor, and above 0.2.',
       'none',
       [
-        t(raw('ml_prediction_psi', [], { window: '1d', baseline: 'reference' }), '1d'),
-        t(raw('ml_prediction_psi_critical', [], { window: '1d', baseline: 'reference' }), 'noise floor'),
+        t(recorded('ml_prediction_psi', { window: '1d' }), '1d'),
+        t(recorded('ml_prediction_psi_critical', { window: '1d' }), 'noise floor'),
+        limit('prediction_psi', '1d', 'warning'),
       ]
     ),
     panel.timeseries(
-      'Default answers and errors',
-      'Share of requests answered without the model, and of those that failed. Bad: default answers above a limit; errors at all.',
+      'Mean shift of the predictions, one day',
+      'For a regression: distance of the mean prediction to that of the reference, in robust standard deviations. Bad: above the limit and the noise floor.',
+      'none',
+      [
+        t(recorded('ml_prediction_mean_shift_sigmas', { window: '1d' }), '1d'),
+        t(recorded('ml_prediction_mean_shift_critical_sigmas', { window: '1d' }), 'noise floor'),
+        limit('prediction_mean_shift_sigmas', '1d', 'warning'),
+      ]
+    ),
+    panel.timeseries(
+      'Errors',
+      'Share of requests that failed. Bad: above a limit.',
+      'percentunit',
+      measure('ml_prediction_error_ratio', ['1h', '5m']) + limitsOf('prediction_error_ratio', '1h', ['warning', 'critical'])
+    ),
+    panel.timeseries(
+      'Default answers',
+      'Share of requests answered without the model. Bad: above a limit.',
       'percentunit',
       [t(recorded('ml_prediction_fallback_ratio', { window: window }), 'default answers, ' + window) for window in ['1h', '5m']]
-      + [t(raw('ml_prediction_error_ratio', [], { window: '1h' }), 'errors, 1h')]
-      + [limit('prediction_fallback_ratio', '1h', severity) for severity in ['warning', 'critical']]
+      + limitsOf('prediction_fallback_ratio', '1h', ['warning', 'critical'])
     ),
     panel.timeseries(
       'Confidence',
@@ -263,7 +354,23 @@ local labels(config) = {
       'Label coverage, one day',
       'Share of predictions that have a label, once labels are due. Bad: lower than usual: accuracy is then measured on a part that may not be typical.',
       'percentunit',
-      [t(raw('ml_label_coverage_ratio', [], { window: '1d' }), '1d')]
+      [t(recorded('ml_label_coverage_ratio', { window: '1d' }), '1d'), limit('label_coverage_ratio', '1d', 'warning')]
+    ),
+    panel.timeseries(
+      'Labelled against unlabelled, one day',
+      'PSI between the scores of predictions with a label and without. Bad: above the limit and what chance gives: quality is measured on a part that is not typical.',
+      'none',
+      [
+        t(recorded('ml_label_selection_psi', { window: '1d' }), '1d'),
+        t(recorded('ml_label_selection_psi_critical', { window: '1d' }), 'noise floor'),
+        limit('label_selection_psi', '1d', 'warning'),
+      ]
+    ),
+    panel.timeseries(
+      'Age of the baseline',
+      'How long before the newest prediction the reference data ended. Bad: above the limit, or older than the training of the model.',
+      's',
+      [t(selected('ml:baseline_age_seconds'), 'age'), limit('baseline_age_seconds', '', 'warning')]
     ),
     panel.timeseries(
       'Labelled rows',
@@ -297,7 +404,8 @@ local labels(config) = {
       's',
       [
         t('time() - ' + raw('ml_last_prediction_timestamp_seconds', []), 'prediction'),
-        t('time() - ' + raw('ml_last_label_timestamp_seconds', []), 'label'),
+        t(selected('ml:label_age_seconds'), 'label'),
+        limit('label_age_seconds', '', 'warning'),
         t('time() - ' + raw('ml_window_end_timestamp_seconds', [], { window: '1h' }), 'end of the last hour'),
       ],
       width=12

@@ -40,22 +40,69 @@ local routing = std.parseYaml(importstr 'routing.yaml');
 
     evaluationIntervalSeconds: minute,
 
+    // How long a new model, or one with a new baseline, raises no alert about what is compared with the baseline over a day. It must have
+    // been seen in the day before that.
+    quietSeconds: 24 * hour,
+
+    // How MLQualityBelowBaseline counts: 'relative' (5 % of 0.80 is 0.04) or 'points' (0.05 of any value). Errors of regressions are always relative.
+    qualityLoss: 'relative',
+
+    // Below this number of lines an hour, a share of refused ones says nothing.
+    rejectedRowsAtLeast: 100,
+
     // `for` is at least a quarter of the shortest window that the alert reads: windows slide, so neighbouring values agree.
     // `keepFiring` bridges gaps in the data, which would look like a recovery.
     alerts: {
       MLFeatureNullRatioHigh: { 'for': 15 * minute, keepFiring: 15 * minute },
+      MLFeatureInvalidHigh: { 'for': 15 * minute, keepFiring: 15 * minute },
+      MLFeatureOutOfRangeHigh: { 'for': 30 * minute, keepFiring: 15 * minute },
+      MLFeatureUnseenHigh: { 'for': 30 * minute, keepFiring: 15 * minute },
+      MLSchemaViolations: { 'for': 15 * minute, keepFiring: 15 * minute },
+      MLVolumeDrop: { 'for': 15 * minute, keepFiring: 15 * minute },
+      MLVolumeSurge: { 'for': 30 * minute, keepFiring: 15 * minute },
       MLFeatureDrift: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLFeatureMeanShift: { 'for': 6 * hour, keepFiring: 1 * hour },
       MLPredictionClassShift: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLPredictionDrift: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLPredictionMeanShift: { 'for': 6 * hour, keepFiring: 1 * hour },
       MLPredictionFallbackHigh: { 'for': 15 * minute, keepFiring: 10 * minute },
+      MLPredictionErrorHigh: { 'for': 15 * minute, keepFiring: 10 * minute },
       MLLatencyOverLimit: { 'for': 5 * minute, keepFiring: 10 * minute },
       MLLatencyQuantileHigh: { 'for': 15 * minute, keepFiring: 15 * minute },
       MLAccuracyLow: { 'for': 30 * minute, keepFiring: 30 * minute },
+      MLPrecisionLow: { 'for': 30 * minute, keepFiring: 30 * minute },
+      MLRecallLow: { 'for': 30 * minute, keepFiring: 30 * minute },
+      MLMeanAbsoluteErrorHigh: { 'for': 30 * minute, keepFiring: 30 * minute },
+      MLRootMeanSquaredErrorHigh: { 'for': 30 * minute, keepFiring: 30 * minute },
+      MLF1Low: { 'for': 6 * hour, keepFiring: 1 * hour },
       MLRocAucLow: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLPrecisionMacroLow: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLRecallMacroLow: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLF1MacroLow: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLCalibrationGapHigh: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLQualityBelowBaseline: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLSegmentWorse: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLVersionWorse: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLLabelsLate: { 'for': 30 * minute, keepFiring: 30 * minute },
+      MLLabelCoverageLow: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLLabelSelectionBias: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLBaselineOld: { 'for': 1 * hour, keepFiring: 30 * minute },
+      MLBaselineMismatch: { 'for': 1 * hour, keepFiring: 0 },
+      MLThresholdMissing: { 'for': 1 * hour, keepFiring: 0 },
       MLModelMissing: { 'for': 15 * minute, keepFiring: 0 },
       MLExporterAbsent: { 'for': 10 * minute, keepFiring: 0 },
       MLExporterDown: { 'for': 5 * minute, keepFiring: 0 },
       MLExporterStale: { 'for': 5 * minute, keepFiring: 0 },
+      MLSeriesCapped: { 'for': 15 * minute, keepFiring: 10 * minute },
+      MLReloadFailed: { 'for': 5 * minute, keepFiring: 0 },
+      MLClockJumping: { 'for': 5 * minute, keepFiring: 0 },
+      MLRuleEvaluationFailing: { 'for': 10 * minute, keepFiring: 10 * minute },
       MLSourceFailing: { 'for': 15 * minute, keepFiring: 10 * minute },
+      MLSourceLagging: { 'for': 15 * minute, keepFiring: 10 * minute },
+      MLRowsRejected: { 'for': 15 * minute, keepFiring: 15 * minute },
+      MLStateFailing: { 'for': 15 * minute, keepFiring: 10 * minute },
+      MLStateSetAside: { 'for': 5 * minute, keepFiring: 0 },
+      MLDeadLetterFailing: { 'for': 5 * minute, keepFiring: 0 },
       MLWatchdog: { 'for': 0, keepFiring: 0 },
     },
 

@@ -1,14 +1,18 @@
-// What every other family builds on: who owns a model, how many rows a window has, and whether that is enough.
+// What every other family builds on: who owns a model, whether it is new, how many rows a window has, and whether that is enough.
 local alert = import 'lib/alert.libsonnet';
+local d = import 'lib/duration.libsonnet';
 local level = import 'lib/level.libsonnet';
 local m = import 'lib/metric.libsonnet';
 local threshold = import 'lib/threshold.libsonnet';
 
-local enough(signal) = {
+local enough(signal, labels) = {
   record: 'ml:' + signal + ':enough',
-  expr: 'ml:' + signal + '\n>= on (model, window)\n'
-        + '  max by (model, window) (ml:threshold:effective{signal="' + signal + '",severity="guard"})',
+  expr: 'ml:' + signal + '\n>= on (' + labels + ')\n'
+        + '  max by (' + labels + ') (ml:threshold:effective{signal="' + signal + '",severity="guard"})',
 };
+
+// Seen at some time before the quiet period: a gap of the monitoring does not make a model new.
+local before(config, series) = 'present_over_time(' + series + '[1d] offset ' + d.text(config, config.quietSeconds) + ')';
 
 {
   prometheusRules+:: {
@@ -26,13 +30,26 @@ local enough(signal) = {
         for item in $._config.expectedModels
       ] + [
         level.level($._config, 'ml_baseline_info'),
+        {
+          record: 'ml:model:new',
+          expr: 'group by (model) (\n'
+                + '  ml:model:owner\n  unless on (model)\n    ' + before($._config, 'ml:model:owner') + '\n)\n'
+                + 'or on (model)\ngroup by (model) (\n'
+                + '  ml:baseline_info\n  unless on (model, fingerprint)\n    ' + before($._config, 'ml:baseline_info') + '\n)',
+        },
         level.level($._config, 'ml_window_rows'),
         level.level($._config, 'ml_labelled_rows'),
+        level.segments($._config, 'ml_labelled_rows'),
       ]),
+      alert.group($._config, 'ml-guards.rules', threshold.rules($._config, ['window_rows']) + [enough('window_rows', 'model, window')]),
       alert.group(
         $._config,
-        'ml-guards.rules',
-        threshold.rules($._config, ['window_rows', 'labelled_rows']) + [enough('window_rows'), enough('labelled_rows')]
+        'ml-guards-labels.rules',
+        threshold.rules($._config, ['labelled_rows', 'segment_labelled_rows'])
+        + [
+          enough('labelled_rows', 'model, window'),
+          enough('segment_labelled_rows', 'model, window, segment_by, segment'),
+        ]
       ),
     ],
   },

@@ -1,5 +1,6 @@
 // Anomalies of the predictions: other classes than in the reference, or default answers in place of predictions.
 local alert = import 'lib/alert.libsonnet';
+local comparison = import 'lib/comparison.libsonnet';
 local level = import 'lib/level.libsonnet';
 local threshold = import 'lib/threshold.libsonnet';
 
@@ -25,6 +26,36 @@ local fallbackHigh(config, severity) = alert.model(
               + '. First see whether features are missing: most services fall back when they cannot fetch them.',
 );
 
+local errorHigh(config, severity) = alert.model(
+  config,
+  'MLPredictionErrorHigh',
+  severity=severity,
+  layer='outcome',
+  family='errors',
+  expr=threshold.outcome('ml:prediction_error_ratio', '>', 'prediction_error_ratio', '1h', severity, short='5m', enough='ml:window_rows:enough'),
+  summary='Requests to a model fail.',
+  description='{{ $value | humanizePercentage }} of the requests to model {{ $labels.model }} in the last hour ended in an error; the limit is '
+              + threshold.shown('prediction_error_ratio', '1h', severity)
+              + '. First see whether they fail for all inputs or for those without some feature, and whether a version was deployed.',
+);
+
+// The scores or numbers as a whole against the reference.
+local drifted(config, name, signal, critical, what, summary, first) = alert.model(
+  config,
+  name,
+  severity='warning',
+  layer='diagnostic',
+  family='predictions',
+  expr=threshold.compare('ml:' + signal + ':significant{window="1d"}', '>', signal, '1d', 'warning')
+       + threshold.enough('ml:window_rows:enough') + comparison.settled,
+  summary=summary,
+  description=what + ' {{ $value | printf "%.3g" }} over the last day for model {{ $labels.model }}; the limit is '
+              + threshold.shown(signal, '1d', 'warning')
+              + ' and the noise floor '
+              + threshold.value('ml:' + critical + '{window="1d"}', ['model'], 'printf "%.3g"')
+              + '. ' + comparison.provisional + first,
+);
+
 {
   prometheusRules+:: {
     groups+: [
@@ -32,6 +63,13 @@ local fallbackHigh(config, severity) = alert.model(
         level.level($._config, 'ml_prediction_class_ratio'),
         level.level($._config, 'ml_prediction_baseline_class_ratio'),
         level.level($._config, 'ml_prediction_fallback_ratio'),
+        level.level($._config, 'ml_prediction_error_ratio'),
+        level.level($._config, 'ml_prediction_psi'),
+        level.level($._config, 'ml_prediction_psi_critical'),
+        comparison.significant('ml:prediction_psi', 'ml:prediction_psi_critical', ['model', 'window'], ' <= ' + $._config.psiCriticalMaximum),
+        level.level($._config, 'ml_prediction_mean_shift_sigmas', through='abs'),
+        level.level($._config, 'ml_prediction_mean_shift_critical_sigmas'),
+        comparison.significant('ml:prediction_mean_shift_sigmas', 'ml:prediction_mean_shift_critical_sigmas', ['model', 'window']),
         // A shift has a sign; the worst replica is the one farthest from zero.
         level.level($._config, 'ml_prediction_class_shift_sigmas', through='abs'),
         level.level($._config, 'ml_prediction_class_shift_critical_sigmas'),
@@ -66,7 +104,7 @@ local fallbackHigh(config, severity) = alert.model(
       alert.group(
         $._config,
         'ml-predictions.alerts',
-        threshold.rules($._config, ['prediction_class_shift_ratio', 'prediction_fallback_ratio'])
+        threshold.rules($._config, ['prediction_class_shift_ratio', 'prediction_psi', 'prediction_mean_shift_sigmas'])
         + [
           alert.model(
             $._config,
@@ -74,19 +112,40 @@ local fallbackHigh(config, severity) = alert.model(
             severity='warning',
             layer='diagnostic',
             family='predictions',
-            expr='max by (model, window) (\n'
-                 + alert.indent(threshold.compare(
-                   'ml:prediction_class_shift_ratio:significant{window="1d"}', '>=', 'prediction_class_shift_ratio', '1d', 'warning'
-                 ))
-                 + '\n)\nand on (model, window)\n  ml:window_rows:enough',
+            expr=comparison.aggregated('max', 'ml:prediction_class_shift_ratio:significant', '>=', 'prediction_class_shift_ratio', '1d', 'warning')
+                 + '\n' + threshold.enough('ml:window_rows:enough') + comparison.settled,
             summary='A model predicts its classes in other shares than in the reference.',
             description=moved
                         + 'The difference of {{ $value | humanizePercentage }} has reached the limit of '
                         + threshold.shown('prediction_class_shift_ratio', '1d', 'warning')
                         + ' and is beyond the noise of the reference. First see whether features drifted or are null, and whether the version of the model changed.',
           ),
+          drifted(
+            $._config,
+            'MLPredictionDrift',
+            'prediction_psi',
+            'prediction_psi_critical',
+            'The predictions have a PSI of',
+            'The predictions of a model are distributed differently than in the reference.',
+            'First see whether features drifted or are null, and whether the version of the model changed.',
+          ),
+          drifted(
+            $._config,
+            'MLPredictionMeanShift',
+            'prediction_mean_shift_sigmas',
+            'prediction_mean_shift_critical_sigmas',
+            'The mean prediction moved by a number of robust standard deviations of',
+            'The mean prediction of a regression is far from that of the reference.',
+            'First see whether the labels moved too: then the world has changed, else the model or its inputs have.',
+          ),
         ]
+      ),
+      alert.group(
+        $._config,
+        'ml-errors.alerts',
+        threshold.rules($._config, ['prediction_fallback_ratio', 'prediction_error_ratio'])
         + [fallbackHigh($._config, severity) for severity in ['warning', 'critical']]
+        + [errorHigh($._config, severity) for severity in ['warning', 'critical']]
       ),
     ],
   },

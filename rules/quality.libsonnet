@@ -1,33 +1,202 @@
-// Performance against labels. An alert needs the whole 95 % interval below its threshold, so that few labels do not page.
+// Performance against labels. An alert needs the whole 95 % interval beyond its threshold, so that few labels do not page. Macro averages
+// have no interval of their own: theirs is the value and 1/√rows, which is the interval of classes of equal size that are right half the time.
 local alert = import 'lib/alert.libsonnet';
+local comparison = import 'lib/comparison.libsonnet';
 local level = import 'lib/level.libsonnet';
 local threshold = import 'lib/threshold.libsonnet';
+local signals = import 'signals.libsonnet';
 
-local accuracyLow(config, severity) = alert.model(
+// One row a measure: its signal, the alert, what a low or high value means, and the first look after labels and inputs.
+local measures = {
+  accuracy: { alert: 'MLAccuracyLow', summary: 'A model is right less often than it must be.' },
+  precision: { alert: 'MLPrecisionLow', summary: 'What a model predicts as positive is too often wrong.' },
+  recall: { alert: 'MLRecallLow', summary: 'A model misses too many of the positives.' },
+  f1: { alert: 'MLF1Low', summary: 'Precision and recall of a model are together too low.' },
+  roc_auc: { alert: 'MLRocAucLow', summary: 'The scores of a model hardly tell its classes apart.' },
+  precision_macro: { alert: 'MLPrecisionMacroLow', macro: true, summary: 'Averaged over the classes, what a model predicts is too often wrong.' },
+  recall_macro: { alert: 'MLRecallMacroLow', macro: true, summary: 'Averaged over the classes, a model misses too many cases.' },
+  f1_macro: { alert: 'MLF1MacroLow', macro: true, summary: 'Averaged over the classes, precision and recall of a model are too low.' },
+  mean_absolute_error: { alert: 'MLMeanAbsoluteErrorHigh', summary: 'The predictions of a regression are too far from the labels.' },
+  root_mean_squared_error: { alert: 'MLRootMeanSquaredErrorHigh', summary: 'A regression makes large errors too often.' },
+};
+local isLow(name) = signals[name].low;
+local isMacro(name) = std.get(measures[name], 'macro', false);
+local pages(name) = std.member(signals[name].severities, 'critical');
+local surely(name) = 'ml:' + name + (if isLow(name) then '_upper' else '_lower');
+local title(name) =
+  std.get({ f1: 'F1', roc_auc: 'ROC AUC', precision_macro: 'macro precision', recall_macro: 'macro recall', f1_macro: 'macro F1' }, name, std.strReplace(name, '_', ' '));
+
+local value(name) = threshold.value('ml:' + name + '{window="1d"}', ['model'], signals[name].format);
+local text(name, severity) =
+  local beginning =
+    if name == 'accuracy' then
+      'Model {{ $labels.model }} was right in ' + value(name) + ' of the labelled predictions of one day, and with 95 % confidence in at most {{ $value | humanizePercentage }}'
+    else
+      'The ' + title(name) + ' of model {{ $labels.model }} over one day was ' + value(name)
+      + ', and with 95 % confidence ' + (if isLow(name) then 'at most' else 'at least') + ' {{ $value | ' + signals[name].format + ' }}';
+  beginning + '; the limit is ' + threshold.shown(name, '1d', severity) + '. '
+  + (
+    if name == 'accuracy' then 'First rule out wrong or missing labels (coverage, share of each class), then wrong inputs (nulls, drift).'
+    else 'First rule out wrong or missing labels, then look for features that drifted or are null.'
+  );
+
+// Where it may page, the two hours must not show that it is over.
+local beyond(config, name, severity) =
+  local operator = if isLow(name) then '<' else '>';
+  alert.model(
+    config,
+    measures[name].alert,
+    severity=severity,
+    layer='outcome',
+    family='quality',
+    expr=if pages(name) then
+      threshold.outcome(surely(name), operator, name, '1d', severity, short='2h', enough='ml:labelled_rows:enough', shortLevel='ml:' + name)
+    else
+      threshold.compare(surely(name) + '{window="1d"}', operator, name, '1d', severity) + threshold.enough('ml:labelled_rows:enough'),
+    summary=measures[name].summary,
+    description=text(name, severity),
+  );
+
+local levels(config, name) =
+  local worst = if isLow(name) then 'min' else 'max';
+  [level.level(config, 'ml_' + name, worst=worst)]
+  + (
+    if isMacro(name) then [{
+      record: surely(name),
+      expr: 'ml:' + name + '\n+ on (model, window)\n  1 / sqrt(ml:labelled_rows > 0)',
+    }]
+    else [level.level(config, 'ml_' + name + (if isLow(name) then '_upper' else '_lower'), worst=worst)]
+  )
+  + [level.level(config, 'ml_baseline_' + name)];
+
+// How much worse than in the reference a measure surely is: as a share of the reference, or in points. Errors have no points.
+local loss(config, name) = {
+  record: 'ml:quality_baseline_loss',
+  labels: { measure: name },
+  expr:
+    local joined = ' on (model) group_left ()\n  max by (model) (ml:baseline_' + name + ' > 0)';
+    local now = surely(name) + '{window="1d"}';
+    if !isLow(name) then now + '\n/' + joined + '\n- 1'
+    else if config.qualityLoss == 'points' then '-(' + now + '\n-' + joined + ')'
+    else if config.qualityLoss == 'relative' then '1 - ' + now + '\n/' + joined
+    else error 'rules: expected relative or points in _config.qualityLoss, got %s. Correct it.' % config.qualityLoss,
+};
+
+local belowBaseline(config) =
+  local compared = threshold.compare('ml:quality_baseline_loss{window="1d"}', '>', 'quality_baseline_loss', '1d', 'warning');
+  alert.model(
+    config,
+    'MLQualityBelowBaseline',
+    severity='warning',
+    layer='outcome',
+    family='quality',
+    expr=comparison.aggregated('count', 'ml:quality_baseline_loss', '>', 'quality_baseline_loss', '1d', 'warning')
+         + '\n' + threshold.enough('ml:labelled_rows:enough') + comparison.settled,
+    summary='A model is clearly worse than in its reference.',
+    description='Measures of model {{ $labels.model }} that were clearly worse over one day than in the reference: {{ $value }}. '
+                + comparison.worst(
+                  compared,
+                  '1d',
+                  'The worst is {{ $worst.Labels.measure }}, by at least {{ $worst.Value | humanizePercentage }}; the limit is '
+                  + threshold.shown('quality_baseline_loss', '1d', 'warning', '$worst.Labels') + '. '
+                )
+                + 'First rule out wrong or missing labels, then look for features that drifted or are null.',
+  );
+
+local calibrationGap(config) = alert.model(
   config,
-  'MLAccuracyLow',
-  severity=severity,
+  'MLCalibrationGapHigh',
+  severity='warning',
   layer='outcome',
   family='quality',
-  expr=threshold.outcome(
-    'ml:accuracy_upper', '<', 'accuracy', '1d', severity, short='2h', enough='ml:labelled_rows:enough', shortLevel='ml:accuracy'
-  ),
-  summary='A model is right less often than it must be.',
-  description='Model {{ $labels.model }} was right in '
-              + threshold.value('ml:accuracy{window="1d"}', ['model'], 'humanizePercentage')
-              + ' of the labelled predictions of one day, and with 95 % confidence in at most {{ $value | humanizePercentage }}; the limit is '
-              + threshold.shown('accuracy', '1d', severity)
-              + '. First rule out wrong or missing labels (coverage, share of each class), then wrong inputs (nulls, drift).',
+  expr=threshold.compare('ml:calibration_gap_sure{window="1d"}', '>', 'calibration_gap', '1d', 'warning') + threshold.enough('ml:labelled_rows:enough'),
+  summary='The scores of a model are too high or too low on average.',
+  description='The scores of model {{ $labels.model }} were off by {{ $value | humanizePercentage }} at least over one day (gap '
+              + threshold.value('ml:calibration_gap_upper{window="1d"}', ['model'], 'humanizePercentage')
+              + ' at the upper end of its interval); the limit is '
+              + threshold.shown('calibration_gap', '1d', 'warning')
+              + '. First see whether the share of the classes changed: then the decision threshold is wrong, not the order of the scores.',
 );
+
+local segment = ['model', 'segment_by', 'segment'];
+local segmentWorse(config) = alert.model(
+  config,
+  'MLSegmentWorse',
+  severity='warning',
+  layer='outcome',
+  family='quality',
+  expr=threshold.compare('ml:segment_accuracy_gap{window="1d"}', '>', 'segment_accuracy_gap', '1d', 'warning')
+       + threshold.enough('ml:segment_labelled_rows:enough', 'model, window, segment_by, segment'),
+  summary='A model is right much less often in one segment.',
+  description='Where {{ $labels.segment_by }} is {{ $labels.segment }}, model {{ $labels.model }} was right in '
+              + threshold.value('ml:segment_accuracy{window="1d"}', segment, 'humanizePercentage')
+              + ' of the labelled predictions of one day, and in '
+              + threshold.value('ml:accuracy{window="1d"}', ['model'], 'humanizePercentage')
+              + ' of all. The difference is {{ $value | humanizePercentage }} at least; the limit is '
+              + threshold.shown('segment_accuracy_gap', '1d', 'warning')
+              + '. First see whether its labels come as those of the others, then whether a feature is null in this segment.',
+);
+
+local shares = '{metric=~"accuracy|precision|recall|f1|roc_auc"}';
+local errors = ['mean_absolute_error', 'root_mean_squared_error'];
+local apart(selector) =
+  '(-ml:version_quality_difference_upper' + selector + ' > 0 or ml:version_quality_difference_lower' + selector + ' > 0)';
+local versionLoss = {
+  record: 'ml:version_quality_loss',
+  expr: std.join('\nor\n', [apart(shares)] + [
+    apart('{metric="' + name + '"}') + '\n/ on (model) group_left ()\n  max by (model) (ml:baseline_' + name + ' > 0)'
+    for name in errors
+  ]),
+};
+
+local versionWorse(config) =
+  local compared = threshold.compare('ml:version_quality_loss{window="1d"}', '>', 'version_quality_loss', '1d', 'warning');
+  alert.model(
+    config,
+    'MLVersionWorse',
+    severity='warning',
+    layer='outcome',
+    family='quality',
+    expr=comparison.aggregated('count', 'ml:version_quality_loss', '>', 'version_quality_loss', '1d', 'warning')
+         + '\n' + threshold.enough('ml:labelled_rows:enough'),
+    summary='Of two versions that serve together, one is clearly worse.',
+    description='Measures in which two versions of model {{ $labels.model }} clearly differ: {{ $value }}. '
+                + comparison.worst(
+                  compared,
+                  '1d',
+                  'Most in {{ $worst.Labels.metric }}: versions {{ $worst.Labels.version }} and {{ $worst.Labels.peer }} are apart by at least {{ $worst.Value | humanizePercentage }}; the limit is '
+                  + threshold.shown('version_quality_loss', '1d', 'warning', '$worst.Labels') + '. '
+                )
+                + 'First see which of the two is worse, and stop its roll-out.',
+  );
+
+local names = std.objectFields(measures);
+local group(config, title, names) = alert.group(config, 'ml-quality-' + title + '.rules', std.flattenArrays([levels(config, name) for name in names]));
 
 {
   prometheusRules+:: {
     groups+: [
-      alert.group($._config, 'ml-quality.rules', [
-        level.level($._config, 'ml_accuracy', worst='min'),
-        level.level($._config, 'ml_accuracy_upper', worst='min'),
-        level.level($._config, 'ml_roc_auc', worst='min'),
-        level.level($._config, 'ml_roc_auc_upper', worst='min'),
+      group($._config, 'shares', ['accuracy', 'precision', 'recall', 'f1', 'roc_auc']),
+      group($._config, 'macro', ['precision_macro', 'recall_macro', 'f1_macro']),
+      group($._config, 'errors', errors),
+      alert.group($._config, 'ml-quality-losses.rules', [loss($._config, name) for name in names]),
+      alert.group($._config, 'ml-quality-parts.rules', [
+        level.level($._config, 'ml_calibration_gap_lower'),
+        level.level($._config, 'ml_calibration_gap_upper', worst='min'),
+        {
+          // The end of the interval that is nearer to zero; zero if the interval holds it.
+          record: 'ml:calibration_gap_sure',
+          expr: 'ml:calibration_gap_lower > 0\nor -ml:calibration_gap_upper > 0\nor 0 * ml:calibration_gap_lower',
+        },
+        level.segments($._config, 'ml_accuracy', worst='min'),
+        level.segments($._config, 'ml_accuracy_upper', worst='min'),
+        {
+          record: 'ml:segment_accuracy_gap',
+          expr: '-(\n  ml:segment_accuracy_upper\n  - on (model, window) group_left ()\n    max by (model, window) (ml:accuracy)\n)',
+        },
+        level.level($._config, 'ml_version_quality_difference_lower'),
+        level.level($._config, 'ml_version_quality_difference_upper', worst='min'),
+        versionLoss,
       ]),
     ],
   },
@@ -36,26 +205,16 @@ local accuracyLow(config, severity) = alert.model(
     groups+: [
       alert.group(
         $._config,
+        'ml-' + std.strReplace(name, '_', '-') + '.alerts',
+        threshold.rules($._config, [name]) + [beyond($._config, name, severity) for severity in signals[name].severities]
+      )
+      for name in names
+    ] + [
+      alert.group(
+        $._config,
         'ml-quality.alerts',
-        threshold.rules($._config, ['accuracy', 'roc_auc'])
-        + [accuracyLow($._config, severity) for severity in ['warning', 'critical']]
-        + [
-          alert.model(
-            $._config,
-            'MLRocAucLow',
-            severity='warning',
-            layer='outcome',
-            family='quality',
-            expr=threshold.compare('ml:roc_auc_upper{window="1d"}', '<', 'roc_auc', '1d', 'warning')
-                 + 'and on (model, window)\n  ml:labelled_rows:enough',
-            summary='The scores of a model hardly tell its classes apart.',
-            description='The ROC AUC of model {{ $labels.model }} over one day was '
-                        + threshold.value('ml:roc_auc{window="1d"}', ['model'], 'printf "%.3f"')
-                        + ', and with 95 % confidence at most {{ $value | printf "%.3f" }}; the limit is '
-                        + threshold.shown('roc_auc', '1d', 'warning')
-                        + '. First rule out wrong or missing labels, then look for features that drifted or are null.',
-          ),
-        ]
+        threshold.rules($._config, ['calibration_gap', 'quality_baseline_loss', 'segment_accuracy_gap', 'version_quality_loss'])
+        + [calibrationGap($._config), belowBaseline($._config), segmentWorse($._config), versionWorse($._config)]
       ),
     ],
   },

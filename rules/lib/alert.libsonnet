@@ -2,7 +2,8 @@
 local d = import 'duration.libsonnet';
 
 // Text of PromQL, two columns to the right.
-local indent(text) = std.join('\n', ['  ' + line for line in std.split(std.rstripChars(text, '\n'), '\n')]);
+local trimmed(text) = if std.endsWith(text, '\n') then trimmed(text[:std.length(text) - 1]) else text;
+local indent(text) = '  ' + std.strReplace(trimmed(text), '\n', '\n  ');
 
 local durations(config, name, shortest) =
   local settings =
@@ -48,6 +49,6 @@ local base(name, severity, layer, family, expr, summary, description) = {
   group(config, name, rules):: {
     name: name,
     interval: d.text(config, config.evaluationIntervalSeconds),
-    rules: [rule { expr: std.rstripChars(rule.expr, '\n') } for rule in rules],
+    rules: [rule { expr: trimmed(rule.expr) } for rule in rules],
   },
 }

@@ -14,6 +14,14 @@ local m = import 'metric.libsonnet';
             + (if through == '' then series else through + '(' + series + ')') + ')',
     },
 
+  // The same of the segments alone, recorded as ml:segment_accuracy for ml_accuracy.
+  segments(config, metric, worst='max')::
+    local fixed = std.join('', [label + '="",' for label in ['class'] if m.hasLabel(metric, label)]);
+    {
+      record: 'ml:segment_' + m.name(metric)[3:],
+      expr: worst + ' without (' + std.join(', ', config.replicaLabels) + ') (' + metric + '{' + fixed + 'segment_by!=""})',
+    },
+
   // ml_feature_psi is recorded as ml:feature_psi.
   name(metric):: 'ml:' + m.name(metric)[3:],
 }

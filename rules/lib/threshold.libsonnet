@@ -2,23 +2,28 @@
 //   ml:threshold:default    one series a row of thresholds.yaml
 //   ml:threshold:override   one series an override, with the labels that it is for
 //   ml:threshold:effective  one series a series of the level: the most specific of them
+//   ml:threshold:missing    one series a model with series of the level that have none
 local alert = import 'alert.libsonnet';
 local d = import 'duration.libsonnet';
 local signals = import '../signals.libsonnet';
 
 local text(signal, window, severity) = signal + '/' + (if window == '' then '(no window)' else window) + '/' + severity;
 local keyOf(row) = text(row.signal, std.get(row, 'window', ''), row.severity);
+// By way of an array: an object made by several `for` is slow to look into.
 local declared = {
-  [text(signal, window, severity)]: true
-  for signal in std.objectFields(signals)
-  for window in signals[signal].windows
-  for severity in signals[signal].severities
+  [key]: true
+  for key in [
+    text(signal, window, severity)
+    for signal in std.objectFields(signals)
+    for window in signals[signal].windows
+    for severity in signals[signal].severities
+  ]
 };
 
 // The row of thresholds.yaml for a limit. Every limit that an alert reads has exactly one, and no other row exists.
 local row(rows, signal, window, severity) =
   local wanted = text(signal, window, severity);
-  local found = [item for item in rows if keyOf(item) == wanted];
+  local found = [item for item in rows if item.signal == signal && keyOf(item) == wanted];
   if std.length(found) == 1 then found[0]
   else error 'thresholds: expected one row %s, got %d. Write exactly one.' % [wanted, std.length(found)];
 
@@ -30,8 +35,10 @@ local readRows(rows) =
           % [std.join(', ', std.objectFields(declared)), unread[0]];
 
 // A time in text ('5m') is divided in a compressed demo, but stays above a scrape and an evaluation. A number is left alone.
-local number(config, value) =
-  '%.10g' % (if std.isString(value) then d.divided(config, d.seconds(value), config.shortestMetaDurationSeconds) else value);
+local number(config, signal, value) =
+  if value == 'none' then (if signals[signal].low then '-Inf' else '+Inf')
+  else if std.isString(value) then '%.10g' % d.divided(config, d.seconds(value), config.shortestMetaDurationSeconds)
+  else '%.10g' % value;
 
 local selector(signal, window, severity, more='') =
   '{signal="' + signal + '",severity="' + severity + '"' + (if window == '' then '' else ',window="' + window + '"') + more + '}';
@@ -42,10 +49,12 @@ local override(config, signal, window, severity, item) =
   local allowed = withoutWindow(signals[signal].by);
   local labels = { [label]: item[label] for label in allowed if std.objectHas(item, label) };
   local unknown = [key for key in std.objectFields(item) if !std.member(allowed + ['value', 'reason'], key)];
-  if unknown != [] || !std.objectHas(labels, 'model') then
+  // A later label needs those before it: the records are read in this order.
+  local gap = [label for label in allowed[:std.length(labels)] if !std.objectHas(labels, label)];
+  if unknown != [] || gap != [] || !std.objectHas(labels, 'model') then
     error 'thresholds: expected overrides of %s with model%s, value and reason, got %s. Correct it.'
-          % [text(signal, window, severity), if std.member(allowed, 'feature') then ', perhaps feature' else '', std.manifestJsonMinified(item)]
-  else { record: 'ml:threshold:override', expr: number(config, item.value), labels: labels };
+          % [text(signal, window, severity), if std.length(allowed) > 1 then ', perhaps ' + std.join(' and ', allowed[1:]) else '', std.manifestJsonMinified(item)]
+  else { record: 'ml:threshold:override', expr: number(config, signal, item.value), labels: labels };
 
 // Thresholds for every series of the level: the branch for `keys` (the labels that an override names, [] for the default).
 local branch(signal, window, severity, keys) =
@@ -67,6 +76,16 @@ local effective(signal, window, severity) =
   if names == [] then 'max (ml:threshold:default' + selector(signal, window, severity) + ')'
   else std.join('or on (' + std.join(', ', s.by) + ')\n', std.reverse(branches));
 
+local missing(signal, window, severity) =
+  local s = signals[signal];
+  {
+    record: 'ml:threshold:missing',
+    expr: 'count by (model) (\n  group by (' + std.join(', ', s.by) + ') (' + s.level + '{window="' + window + '"})\n'
+          + '  unless on (' + std.join(', ', withoutWindow(s.by)) + ')\n    ml:threshold:effective' + selector(signal, window, severity) + '\n)',
+    // The label `severity` would be overwritten by that of the alert.
+    labels: { signal: signal, limit: severity } + (if window == '' then {} else { window: window }),
+  };
+
 local labelsOf(signal, window, severity) =
   { signal: signal, severity: severity } + (if window == '' then {} else { window: window });
 
@@ -75,9 +94,10 @@ local labelsOf(signal, window, severity) =
   rules(config, names):: local rows = readRows(config.thresholds); std.flattenArrays([
     local found = row(rows, signal, window, severity);
     local labels = labelsOf(signal, window, severity);
-    [{ record: 'ml:threshold:default', expr: number(config, found.value), labels: labels }]
+    (if found.value == 'required' then [] else [{ record: 'ml:threshold:default', expr: number(config, signal, found.value), labels: labels }])
     + [override(config, signal, window, severity, item) + { labels+: labels } for item in std.get(found, 'overrides', [])]
     + [{ record: 'ml:threshold:effective', expr: effective(signal, window, severity), labels: labels }]
+    + (if signals[signal].by == [] then [] else [missing(signal, window, severity)])
     for signal in names
     for window in signals[signal].windows
     for severity in signals[signal].severities
@@ -94,12 +114,15 @@ local labelsOf(signal, window, severity) =
     local on = std.join(', ', withoutWindow(signals[signal].by));
     level + '\n' + operator + ' on (' + on + ') group_left ()\n  ' + $.series(signal, window, severity) + '\n',
 
+  // The window has enough rows. `enough` is ml:window_rows:enough or one like it.
+  enough(enough, on='model, window'):: 'and on (' + on + ')\n  ' + enough,
+
   // An outcome that pages: `level` beyond its limit over a long window with enough rows, unless the short window, with enough rows of
   // its own, already shows that it is over. So a page ends soon after the fix, and missing rows are no recovery.
   outcome(level, operator, signal, window, severity, short, enough, shortLevel=level)::
     local inside = { '>': '<=', '<': '>=' }[operator];
     $.compare(level + '{window="' + window + '"}', operator, signal, window, severity)
-    + 'and on (model, window)\n  ' + enough + '\nunless on (model)\n  (\n'
+    + $.enough(enough) + '\nunless on (model)\n  (\n'
     + alert.indent(alert.indent($.compare(shortLevel + '{window="' + short + '"}', inside, signal, window, severity)))
     + '\n    and on (model, window)\n      ' + enough + '\n  )',
 

@@ -223,12 +223,12 @@ def test_settings_from_a_file(tmp_path):
     ("old", "new", "message"),
     [
         ("'ml_feature_psi'", "'ml_feature_pis'", "expected a metric of lib/catalogue.json, got ml_feature_pis"),
-        ("'feature_psi', '1d', 'warning'", "'feature_psi', '1h', 'warning'", "expected a limit of signals.libsonnet"),
+        ("signal, '1d', 'warning'", "signal, '1h', 'warning'", "expected a limit of signals.libsonnet"),
         ("'MLFeatureDrift'", "'MLFeatureDrifts'", "expected durations of MLFeatureDrifts in _config.alerts"),
     ],
 )
 def test_a_rule_that_names_what_does_not_exist_does_not_compile(tmp_path, old, new, message):
-    for folder in ("rules", "dashboards"):
+    for folder in ("rules", "dashboards", "runbooks"):
         shutil.copytree(PACK / folder, tmp_path / folder, ignore=shutil.ignore_patterns("out"))
     path = tmp_path / "rules" / "drift.libsonnet"
     assert old in path.read_text()

@@ -14,7 +14,7 @@ import _jsonnet
 from ml_exporter.catalogue import METRICS
 from ml_exporter.config import Config
 from ml_exporter.errors import ConfigError, ExporterError, Problem, shown
-from ml_exporter.generate import data, merging
+from ml_exporter.generate import data, merging, runbooks, table
 from ml_exporter.generate.text import as_yaml
 
 CATALOGUE = "rules/lib/catalogue.json"
@@ -117,13 +117,14 @@ def expected_models(config: Config) -> tuple[ExpectedModel, ...]:
 
 
 def render(pack: Path, settings: Settings) -> dict[str, str]:
-    """All files of the pack by relative path: rules/*.yaml, alertmanager.yaml and dashboards/*.json.
+    """All files of the pack by relative path: rules/*.yaml, alertmanager.yaml, dashboards/*.json and runbooks/*.md.
 
     Raises ConfigError for a thresholds or routing file that cannot be read or has the wrong form, and
     ExporterError for what the pack itself refuses: an unknown signal, receiver or metric.
     """
     existing = None if settings.merge_into is None else merging.read(settings.merge_into)
-    out = _evaluate(pack, _SNIPPET % json.dumps(_overrides(pack, settings)))
+    overrides = _overrides(pack, settings)
+    out = _evaluate(pack, _SNIPPET % json.dumps(overrides))
     if existing is not None:
         out["alertmanager"] = merging.merged(existing, out["parts"], str(settings.merge_into))
     files = {
@@ -137,7 +138,10 @@ def render(pack: Path, settings: Settings) -> dict[str, str]:
         files[f"operator-{name}.yaml"] = HEADER + as_yaml(resource)
     for name, dashboard in out["dashboards"].items():
         files[f"dashboards/{name}"] = json.dumps(dashboard, indent=2, ensure_ascii=False) + "\n"
-    return files
+    alerts = [rule for group in out["alerts"]["groups"] for rule in group["rules"] if "alert" in rule]
+    books = runbooks.render(pack / "runbooks" / "source", alerts, overrides["thresholds"], overrides["routing"])
+    files["rules/alerts.md"] = table.alerts(alerts)
+    return files | {f"runbooks/{name}.md": text for name, text in books.items()}
 
 
 def render_committed(pack: Path) -> dict[str, str]:
@@ -146,7 +150,7 @@ def render_committed(pack: Path) -> dict[str, str]:
     for name, text in render(pack, Settings(operator_namespace="monitoring")).items():
         path = Path(name)
         folder = path.parent if path.parent.name else Path("rules")
-        files[str(folder / "out" / path.name)] = text
+        files[name if folder.name == "runbooks" else str(folder / "out" / path.name)] = text
     return files
 
 
@@ -169,8 +173,8 @@ def write(folder: Path, files: Mapping[str, str]) -> list[str]:
 def check(folder: Path, files: Mapping[str, str]) -> list[str]:
     """What is not as generated: missing and changed files, and those in a folder `out` that nothing makes."""
     stale = [name for name in files if not _same(folder / name, files[name])]
-    for out in sorted({Path(name).parent for name in files if Path(name).parent.name == "out"}):
-        found = sorted((folder / out).iterdir()) if (folder / out).is_dir() else []
+    for out in sorted({Path(name).parent for name in files if Path(name).parent.name in {"out", "runbooks"}}):
+        found = sorted(item for item in (folder / out).glob("*") if item.is_file())
         stale += [str(out / item.name) for item in found if str(out / item.name) not in files]
     return stale
 

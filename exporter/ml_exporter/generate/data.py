@@ -19,12 +19,14 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class Override(Section, frozen=True):
-    """A limit for one model, or for one feature of it."""
+    """A limit for one model, or for one feature or segment of it."""
 
     model: str
     value: float | str
     reason: str
     feature: str | msgspec.UnsetType = msgspec.UNSET
+    segment_by: str | msgspec.UnsetType = msgspec.UNSET
+    segment: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Threshold(Section, frozen=True):

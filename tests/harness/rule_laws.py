@@ -1,0 +1,309 @@
+"""The table of alerts for `rule_worlds`: what each reads, with values just below and beyond its limit."""
+
+from rule_worlds import Law, Limit
+
+HOUR = 'window="1h"'
+DAY = 'window="1d"'
+ROWS_HOUR = {f"ml_window_rows {HOUR}": 1000.0}
+ROWS_DAY = {f"ml_window_rows {DAY}": 1000.0}
+FEW_HOUR = {"few rows": {f"ml_window_rows {HOUR}": 49.0}}
+FEW_DAY = {"few rows": {f"ml_window_rows {DAY}": 199.0}}
+LABELLED = {f"ml_labelled_rows {DAY}": 400.0}
+FEW_LABELS = {"few labels": {f"ml_labelled_rows {DAY}": 99.0}}
+
+
+def excess(alert: str, kind: str, values: dict[str, float], critical: float | None = None) -> Law:
+    """A share of a feature, above that of the reference (2 %) and above noise: a critical value, or chance."""
+    feature = 'feature="x"'
+    share = f"ml_feature_{kind}_ratio {HOUR},{feature}"
+    baseline = f'ml_feature_baseline_{kind}_ratio baseline="reference",{feature}'
+    rows = f"ml_window_rows {HOUR}"
+    noise = f'ml_feature_{kind}_critical_ratio {HOUR},baseline="reference",{feature}'
+    silent = {"few rows": {rows: 49.0}, "as in the reference": {baseline: 0.9}}
+    silent["noise"] = {share: 0.08, rows: 100.0} if critical is None else {noise: 0.95}
+    return Law(
+        alert,
+        moving={share: values},
+        fixed={baseline: 0.02, rows: 1e5} | ({} if critical is None else {noise: critical}),
+        silent=silent,
+        limit=Limit(f"feature_{kind}_excess_ratio", 0.9, 0.005, "1h", feature),
+    )
+
+
+def drift(alert: str, metric: str, labels: str, values: tuple[float, float], floor: float) -> Law:
+    """A statistic of a day against the baseline, with its critical value. One in sigmas has a sign."""
+    signed = metric.endswith("_sigmas")
+    critical = f"{metric.removesuffix('_sigmas')}_critical_sigmas" if signed else f"{metric}_critical"
+    more = f",{labels}" if labels else ""
+    statistic = f'{metric} {DAY},baseline="reference"{more}'
+    noise = f'{critical} {DAY},baseline="reference"{more}'
+    silent = {**FEW_DAY, "noise": {noise: values[1] + 0.1}}
+    if not signed:
+        silent["window too short"] = {noise: 1.1, statistic: 5.0}
+    return Law(
+        alert,
+        moving={statistic: {"below": values[0], "warning": values[1]}},
+        fixed={noise: floor, **ROWS_DAY},
+        silent=silent,
+        firing={"downwards": {statistic: -values[1]}} if signed else {},
+        limit=Limit(metric.removeprefix("ml_"), values[1] + 1, floor, "1d", labels),
+        settles=True,
+    )
+
+
+def share_of_requests(alert: str, metric: str, values: dict[str, float]) -> Law:
+    """A share over an hour, whose alert ends when five minutes show that it is over."""
+    short, rows = f'{metric} window="5m"', 'ml_window_rows window="5m"'
+    over = {short: values["below"]}
+    return Law(
+        alert,
+        moving={f"{metric} {HOUR}": values, short: values},
+        fixed={**ROWS_HOUR, rows: 100.0},
+        silent={**FEW_HOUR, "over": over},
+        firing={"over by few rows": {**over, rows: 19.0}},
+        limit=Limit(metric.removeprefix("ml_"), 0.9, values["below"] / 2, "1h"),
+    )
+
+
+def quality(alert: str, name: str, values: dict[str, float], needed: dict[str, float] | None = None) -> Law:
+    """A measure over a day, with the end of its interval that decides, and two hours where it pages."""
+    low = values["below"] > max(values[item] for item in values if item != "below")
+    moving, fixed = {f"ml_{name} {DAY}": values}, dict(LABELLED)
+    silent, firing = dict(FEW_LABELS), {}
+    if not name.endswith("_macro"):
+        end = f"ml_{name}_{'upper' if low else 'lower'} {DAY}"
+        moving[end] = values
+        silent["the interval reaches the limit"] = {end: values["below"]}
+    if "critical" in values:
+        short, rows = f'ml_{name} window="2h"', 'ml_labelled_rows window="2h"'
+        moving[short] = values
+        fixed[rows] = 50.0
+        silent["over"] = {short: values["below"]}
+        firing["over by few labels"] = {short: values["below"], rows: 19.0}
+    lenient, strict = (-1.0, 9.0) if low else (1e9, values["below"] / 2)
+    limit = Limit(name, lenient, strict, "1d", needed=needed or {})
+    return Law(alert, moving=moving, fixed=fixed, silent=silent, firing=firing, limit=limit)
+
+
+def macro(alert: str, name: str) -> Law:
+    """A macro average of 400 rows, so its margin is 5 points."""
+    return quality(alert, name, {"below": 0.56, "warning": 0.54}, {"warning": 0.6})
+
+
+CLASS = f'{DAY},class="yes"'
+VERSIONS = f'{DAY},version="2",peer="1"'
+ACCURACY_APART = {
+    end: f'ml_version_quality_difference_{end} {VERSIONS},metric="accuracy"' for end in ("lower", "upper")
+}
+ERROR_APART = f'ml_version_quality_difference_lower {VERSIONS},metric="mean_absolute_error"'
+GAP = {end: f"ml_calibration_gap_{end} {DAY}" for end in ("lower", "upper")}
+SEGMENT = 'segment_by="country",segment="BR"'
+BASELINE_INFO = 'ml_baseline_info baseline="reference",dispersion="learned",fingerprint='
+READ = "ml_exporter_rows_read_total"
+DAYS = 86400.0
+
+FAST = (
+    excess("MLFeatureNullRatioHigh", "null", {"below": 0.069, "warning": 0.1, "critical": 0.4}, critical=0.01),
+    excess("MLFeatureInvalidHigh", "invalid", {"below": 0.029, "warning": 0.1, "critical": 0.4}),
+    excess("MLFeatureOutOfRangeHigh", "out_of_range", {"below": 0.069, "warning": 0.12}),
+    excess("MLFeatureUnseenHigh", "unseen_category", {"below": 0.069, "warning": 0.12}),
+    share_of_requests(
+        "MLPredictionErrorHigh", "ml_prediction_error_ratio", {"below": 0.019, "warning": 0.05, "critical": 0.2}
+    ),
+    share_of_requests(
+        "MLPredictionFallbackHigh", "ml_prediction_fallback_ratio", {"below": 0.049, "warning": 0.1, "critical": 0.3}
+    ),
+    share_of_requests("MLLatencyOverLimit", "ml_window_latency_over_limit_ratio", {"below": 0.049, "critical": 0.1}),
+    Law(
+        "MLLatencyQuantileHigh",
+        moving={f'ml_window_latency_seconds {HOUR},q="0.99"': {"below": 0.49, "warning": 0.6}},
+        fixed={f'ml_window_latency_seconds {HOUR},q="0.999"': 9.0, **ROWS_HOUR},
+        silent=FEW_HOUR,
+        limit=Limit("window_latency_seconds", 5.0, 0.1, "1h"),
+    ),
+    quality("MLAccuracyLow", "accuracy", {"below": 0.71, "warning": 0.6, "critical": 0.4}),
+    quality(
+        "MLPrecisionLow",
+        "precision",
+        {"below": 0.61, "warning": 0.5, "critical": 0.3},
+        {"warning": 0.6, "critical": 0.4},
+    ),
+    quality(
+        "MLRecallLow", "recall", {"below": 0.61, "warning": 0.5, "critical": 0.3}, {"warning": 0.6, "critical": 0.4}
+    ),
+    quality(
+        "MLMeanAbsoluteErrorHigh",
+        "mean_absolute_error",
+        {"below": 9.9, "warning": 11, "critical": 21},
+        {"warning": 10, "critical": 20},
+    ),
+    quality(
+        "MLRootMeanSquaredErrorHigh",
+        "root_mean_squared_error",
+        {"below": 9.9, "warning": 11, "critical": 21},
+        {"warning": 10, "critical": 20},
+    ),
+    Law(
+        "MLLabelsLate",
+        moving={"ml_last_label_timestamp_seconds": {"below": 2.9 * DAYS, "warning": 3.1 * DAYS}},
+        limit=Limit("label_age_seconds", 9 * DAYS, DAYS),
+        ages=("ml_last_label_timestamp_seconds",),
+    ),
+    Law(
+        "MLSourceLagging",
+        moving={"ml_exporter_source_lag_seconds": {"below": 599, "warning": 601}},
+        identity="source",
+    ),
+    Law("MLSourceFailing", moving={"ml_exporter_source_up": {"below": 1, "warning": 0}}, identity="source"),
+)
+
+COUNTED = (
+    Law(
+        "MLSchemaViolations",
+        moving={'ml_schema_violations_total kind="k"': {"below": 0.9, "warning": 5, "critical": 50}},
+        fixed={'ml_predictions_total version="1"': 100.0, **ROWS_HOUR},
+        silent={**FEW_HOUR, "many more predictions": {'ml_predictions_total version="1"': 100000.0}},
+        limit=Limit("schema_violation_ratio", 0.9, 0.001),
+        grows_for="1h",
+    ),
+    Law(
+        "MLRowsRejected",
+        moving={'ml_exporter_rows_rejected_total reason="malformed"': {"below": 0.9, "warning": 5, "critical": 80}},
+        fixed={READ: 100.0, 'ml_exporter_rows_rejected_total reason="no_model"': 90.0},
+        silent={"few lines": {READ: 1.5}, "many more lines": {READ: 100000.0}},
+        identity="source",
+        grows_for="1h",
+    ),
+    Law(
+        "MLSeriesCapped",
+        moving={"ml_exporter_series_dropped_total": {"below": 0, "warning": 4}},
+        identity="reason",
+        grows_for="15m",
+    ),
+)
+
+SLOW = (
+    drift("MLFeatureDrift", "ml_feature_psi", 'feature="x"', (0.19, 0.3), 0.1),
+    drift("MLFeatureMeanShift", "ml_feature_mean_shift_sigmas", 'feature="x"', (2.9, 3.5), 0.5),
+    drift("MLPredictionDrift", "ml_prediction_psi", "", (0.19, 0.3), 0.1),
+    drift("MLPredictionMeanShift", "ml_prediction_mean_shift_sigmas", "", (0.9, 1.5), 0.5),
+    Law(
+        "MLPredictionClassShift",
+        moving={f"ml_prediction_class_ratio {CLASS}": {"below": 0.59, "warning": 0.61}},
+        fixed={
+            'ml_prediction_baseline_class_ratio baseline="reference",class="yes"': 0.5,
+            f'ml_prediction_class_shift_sigmas baseline="reference",{CLASS}': 5.0,
+            f'ml_prediction_class_shift_critical_sigmas baseline="reference",{CLASS}': 3.0,
+            **ROWS_DAY,
+        },
+        silent={**FEW_DAY, "noise": {f'ml_prediction_class_shift_critical_sigmas baseline="reference",{CLASS}': 6.0}},
+        firing={
+            "downwards": {
+                f"ml_prediction_class_ratio {CLASS}": 0.39,
+                f'ml_prediction_class_shift_sigmas baseline="reference",{CLASS}': -5.0,
+            }
+        },
+        limit=Limit("prediction_class_shift_ratio", 0.5, 0.05, "1d"),
+        settles=True,
+    ),
+    quality("MLRocAucLow", "roc_auc", {"below": 0.66, "warning": 0.64}),
+    quality("MLF1Low", "f1", {"below": 0.61, "warning": 0.5}, {"warning": 0.6}),
+    macro("MLPrecisionMacroLow", "precision_macro"),
+    macro("MLRecallMacroLow", "recall_macro"),
+    macro("MLF1MacroLow", "f1_macro"),
+    Law(
+        "MLCalibrationGapHigh",
+        moving={GAP["lower"]: {"below": 0.04, "warning": 0.06}, GAP["upper"]: {"below": 0.1, "warning": 0.2}},
+        fixed=LABELLED,
+        silent={**FEW_LABELS, "the interval holds zero": {GAP["lower"]: -0.01}},
+        firing={"too low": {GAP["lower"]: -0.2, GAP["upper"]: -0.06}},
+        limit=Limit("calibration_gap", 0.5, 0.01, "1d"),
+    ),
+    Law(
+        "MLQualityBelowBaseline",
+        moving={f"ml_accuracy_upper {DAY}": {"below": 0.765, "warning": 0.755}},
+        fixed={
+            'ml_baseline_accuracy baseline="reference"': 0.8,
+            'ml_baseline_mean_absolute_error baseline="reference"': 10.0,
+            'ml_baseline_f1_macro baseline="reference"': 0.8,
+            f"ml_mean_absolute_error_lower {DAY}": 10.4,
+            f"ml_f1_macro {DAY}": 0.72,
+            **LABELLED,
+        },
+        silent=FEW_LABELS,
+        firing={
+            "an error": {f"ml_accuracy_upper {DAY}": 0.8, f"ml_mean_absolute_error_lower {DAY}": 10.6},
+            "a macro average": {f"ml_accuracy_upper {DAY}": 0.8, f"ml_f1_macro {DAY}": 0.7},
+        },
+        limit=Limit("quality_baseline_loss", 0.5, 0.01, "1d"),
+        settles=True,
+    ),
+    Law(
+        "MLSegmentWorse",
+        moving={f"ml_accuracy_upper {DAY},{SEGMENT}": {"below": 0.71, "warning": 0.69}},
+        fixed={f"ml_accuracy {DAY}": 0.8, f"ml_labelled_rows {DAY},{SEGMENT}": 400.0, **LABELLED},
+        silent={"few labels": {f"ml_labelled_rows {DAY},{SEGMENT}": 99.0}, "all are bad": {f"ml_accuracy {DAY}": 0.75}},
+        limit=Limit("segment_accuracy_gap", 0.5, 0.01, "1d", SEGMENT),
+    ),
+    Law(
+        "MLVersionWorse",
+        moving={
+            ACCURACY_APART["upper"]: {"below": -0.01, "warning": -0.03},
+            ACCURACY_APART["lower"]: {"below": -0.05, "warning": -0.09},
+        },
+        fixed={ERROR_APART: 0.1, 'ml_baseline_mean_absolute_error baseline="reference"': 10.0, **LABELLED},
+        silent=FEW_LABELS,
+        firing={
+            "the peer": {ACCURACY_APART["upper"]: 0.09, ACCURACY_APART["lower"]: 0.03},
+            "an error": {ACCURACY_APART["upper"]: 0.05, ACCURACY_APART["lower"]: -0.05, ERROR_APART: 0.3},
+        },
+        limit=Limit("version_quality_loss", 0.5, 0.005, "1d"),
+    ),
+    Law(
+        "MLLabelCoverageLow",
+        moving={f"ml_label_coverage_ratio {DAY}": {"below": 0.51, "warning": 0.49}},
+        fixed=ROWS_DAY,
+        silent=FEW_DAY,
+        limit=Limit("label_coverage_ratio", 0.01, 0.9, "1d"),
+    ),
+    Law(
+        "MLLabelSelectionBias",
+        moving={f"ml_label_selection_psi {DAY}": {"below": 0.19, "warning": 0.21}},
+        fixed={f"ml_label_selection_psi_critical {DAY}": 0.05, **ROWS_DAY},
+        silent={
+            **FEW_DAY,
+            "chance": {f"ml_label_selection_psi_critical {DAY}": 0.5},
+            "window too short": {f"ml_label_selection_psi_critical {DAY}": 1.1, f"ml_label_selection_psi {DAY}": 5.0},
+        },
+        limit=Limit("label_selection_psi", 2.0, 0.1, "1d"),
+    ),
+    Law(
+        "MLBaselineOld",
+        moving={"ml_last_prediction_timestamp_seconds": {"below": 364 * DAYS, "warning": 366 * DAYS}},
+        fixed={'ml_baseline_created_timestamp_seconds baseline="reference"': 0.0},
+        limit=Limit("baseline_age_seconds", 900 * DAYS, 30 * DAYS),
+    ),
+    Law(
+        "MLBaselineMismatch",
+        moving={f'{BASELINE_INFO}"b"': {"below": None, "warning": 1}},
+        fixed={f'{BASELINE_INFO}"a"': 1.0},
+    ),
+)
+
+MISSING = (
+    Law(
+        "MLThresholdMissing",
+        moving={f"ml_mean_absolute_error {DAY}": {"below": None, "warning": 3}},
+        silent={"no labels": {f"ml_mean_absolute_error {DAY}": None}},
+    ),
+)
+
+LAWS = FAST + COUNTED + SLOW + MISSING
+GRIDS = {
+    "fast": (FAST, 60, 300),
+    "counted": (COUNTED, 60, 300),
+    "slow": (SLOW, 1800, 26 * 3600),
+    "missing": (MISSING, 60, 60),
+}
+"""The laws that share a grid: the step, and how long all is calm before the data moves, both in seconds."""
+CLOCKS = {law.alert: (step, warm_up) for laws, step, warm_up in GRIDS.values() for law in laws}
