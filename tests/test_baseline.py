@@ -9,7 +9,20 @@ import numpy as np
 import pytest
 from tests import build
 
-from ml_exporter.baseline import SCORE, Baseline, JsNoise, Noise, Phi, PsiNoise, Spread, aligned, dump, load, misfits
+from ml_exporter.baseline import (
+    SCORE,
+    Baseline,
+    Independent,
+    JsNoise,
+    Noise,
+    Phi,
+    PsiNoise,
+    SpreadNoise,
+    aligned,
+    dump,
+    load,
+    misfits,
+)
 from ml_exporter.config import Latency, Model, PredictionColumns, Predictions, Time
 from ml_exporter.errors import BaselineError
 from ml_exporter.layout import CategoryBins, Layout, NumericBins
@@ -38,16 +51,18 @@ def test_it_comes_back_byte_for_byte() -> None:
 
 
 def test_what_distances_need_comes_back_and_an_artefact_without_it_has_no_key_for_it() -> None:
-    noise = replace(NOISE, js={"temp": JsNoise(30, 60.5, 99.0, 41.25)})
-    spreads = {"temp": {"ks": Spread(0.5, 0.0, 6.75), "wasserstein": Spread(1.1, 0.1, 1.2)}}
-    found = replace(learned(), noise={"1d": noise}, spreads=spreads)
+    noise = replace(
+        NOISE, js={"temp": JsNoise(30, 60.5, 99.0, 41.25)}, spread={"temp": SpreadNoise(30, -0.5, 0.25, 990.5)}
+    )
+    independent = {"temp": {"ks": Independent(0.5, 0.0, 6.75), "wasserstein": Independent(1.1, 0.1, 1.2)}}
+    found = replace(learned(), noise={"1d": noise}, independent=independent)
     again = load(dump(found), "flights.json")
-    assert (again.noise, again.spreads) == ({"1d": noise}, spreads)
+    assert (again.noise, again.independent) == ({"1d": noise}, independent)
     assert again.fingerprint != learned().fingerprint
     document = json.loads(dump(learned()))
-    assert "spreads" not in document
-    assert "js" not in document["noise"]["1d"]
-    assert load(dump(learned()), "flights.json").spreads == {}
+    assert "independent" not in document
+    assert document["noise"]["1d"].keys() == {"psi", "phi"}
+    assert load(dump(learned()), "flights.json").independent == {}
 
 
 def test_an_artefact_knows_no_alignment() -> None:

@@ -35,7 +35,7 @@ def expositions(tmp_path_factory):
         "segments": {"carrier": {"column": "features.carrier"}},
         "comparisons": ["previous", "version"],
     }
-    document["models"]["risk"]["features"]["distances"] = ["js", "ks", "wasserstein"]
+    document["models"]["risk"]["features"]["distances"] = ["js", "ks", "wasserstein", "spread"]
     service.write_config(full, document)
     now = service.write_full_windows(full, START) + 3
     rows = (full / "risk.jsonl").read_text().splitlines(keepends=True)

@@ -9,7 +9,7 @@ import pytest
 from tests import build
 from tests.build import DAY, HOUR, MINUTE, NOON, SECOND
 
-from ml_exporter.baseline import SCORE, Noise, Phi, PsiNoise
+from ml_exporter.baseline import SCORE, Noise, Phi, PsiNoise, SpreadNoise
 from ml_exporter.catalogue import BY_NAME, QUALITY, HistogramSample, Sample
 from ml_exporter.config import Config, Segment
 from ml_exporter.counting import MAX_VERSIONS, Counting, Timing
@@ -18,7 +18,7 @@ from ml_exporter.pipeline import alpha, evaluate, windows_at
 from ml_exporter.records import LABEL_STATUSES, Batch
 from ml_exporter.segments import OTHER, plan
 from ml_exporter.strict import Duration
-from ml_exporter.vitals.distances import spreads_of
+from ml_exporter.vitals.distances import independent_of
 from ml_exporter.vitals.history import SIGNALS
 from ml_exporter.vitals.windows import Window, Windows
 
@@ -410,7 +410,7 @@ def remembered(counting: Counting, start: int, end: int) -> None:
 def test_every_sample_is_declared_and_comes_once() -> None:
     now = NOON + 26 * HOUR
     config = build.config()
-    features = build.replace_section(build.model().features, distances=("js", "ks", "wasserstein"))
+    features = build.replace_section(build.model().features, distances=("js", "ks", "wasserstein", "spread"))
     parts = {"segments": {"country": Segment(column="country")}, "comparisons": ("previous", "version")}
     model = build.model(features=features, **parts)
     config = build.replace_section(config, models={"flights": model})
@@ -424,9 +424,10 @@ def test_every_sample_is_declared_and_comes_once() -> None:
     ]
     counting.predictions(build.batch(read), now)
     counting.labels(build.batch(build.label(now, x, ("no", "yes")[x % 3 == 0]) for x in minutes if x % 9), now)
-    noise = Noise({name: PsiNoise(30, 9.0, 18.0, 1.0) for name in ("temp", SCORE)}, {"accuracy": Phi(30, 2.0)})
+    psi = {name: PsiNoise(30, 9.0, 18.0, 1.0) for name in ("temp", SCORE)}
+    noise = Noise(psi, {"accuracy": Phi(30, 2.0)}, spread={"temp": SpreadNoise(30, 0.1, 0.04, 1000.0)})
     baseline = build.baseline(noise={"1d": noise}, window_seconds={"1d": 86400.0})
-    baseline = replace(baseline, spreads=spreads_of(baseline.layout, baseline.vector))
+    baseline = replace(baseline, independent=independent_of(baseline.layout, baseline.vector))
     remembered(counting, now - 60 * DAY, now)
     found = list(evaluate(counting, baseline, "flights", config, now))
     keys = [(item.name, item.labels) for item in found]

@@ -36,7 +36,7 @@ SETTINGS = Settings(
         "1d": (END - pd.Timedelta(days=1), END),
         "30d": (BEGIN, END),
     },
-    distances=("ks", "js", "wasserstein"),
+    distances=("ks", "js", "wasserstein", "spread"),
 )
 
 
@@ -233,6 +233,10 @@ def test_the_artefact_holds_the_distributions_over_the_days_of_the_reference(
     assert learned["js"].keys() == known.keys()
     for name, distances_of in known.items():
         assert learned["js"][name] == pytest.approx(distances_of["js"], rel=1e-9), name
+    spread = calibration.spread_noise(document, table)
+    assert learned["spread"].keys() == spread.keys()
+    for name, found in spread.items():
+        assert learned["spread"][name] == pytest.approx(found, rel=1e-6), name
 
 
 def test_the_artefact_knows_what_distances_show_over_independent_rows(
@@ -240,10 +244,10 @@ def test_the_artefact_knows_what_distances_show_over_independent_rows(
 ) -> None:
     document, _ = reference
     numeric = {name: item for name, item in document["features"].items() if item["kind"] == "numeric"}
-    assert document["spreads"].keys() == numeric.keys()
+    assert document["independent"].keys() == numeric.keys()
     for name, item in numeric.items():
-        for kind, found in document["spreads"][name].items():
-            expected = distances.spread(kind, item)
+        for kind, found in document["independent"][name].items():
+            expected = distances.independent(kind, item)
             assert (found["sigma"], found["skewness"]) == pytest.approx(expected, rel=1e-9, abs=1e-9), (name, kind)
             bound = distances.exceeded(kind, item, found["comparisons"])
             assert bound == pytest.approx(0.01, rel=1e-5) or found["comparisons"] == 1.0, (name, kind)

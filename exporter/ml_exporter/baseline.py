@@ -55,7 +55,20 @@ class JsNoise:
 
 
 @dataclass(frozen=True)
-class Spread:
+class SpreadNoise:
+    """Logarithms of the standard deviation of z within the reference's own windows.
+
+    How many windows, mean and variance of the logarithm, and mean number of values.
+    """
+
+    windows: int
+    mean: float
+    variance: float
+    rows: float
+
+
+@dataclass(frozen=True)
+class Independent:
     """What KS or Wasserstein of a feature would show over independent rows (`statistics.chains.Chain`)."""
 
     sigma: float
@@ -75,12 +88,13 @@ class Phi:
 class Noise:
     """What the reference's own windows of one length show.
 
-    PSI by feature (and `SCORE`), phi by statistic, the Jensen-Shannon distance by feature.
+    PSI by feature (and `SCORE`), phi by statistic, the Jensen-Shannon distance and the spread by feature.
     """
 
     psi: Mapping[str, PsiNoise]
     phi: Mapping[str, Phi]
     js: Mapping[str, JsNoise] = field(default_factory=dict)
+    spread: Mapping[str, SpreadNoise] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,7 +119,7 @@ class Baseline:
     warnings: tuple[str, ...] = ()
     segments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The most frequent values of each segment, which always have a name."""
-    spreads: Mapping[str, Mapping[str, Spread]] = field(default_factory=dict)
+    independent: Mapping[str, Mapping[str, Independent]] = field(default_factory=dict)
     """Of each numeric feature that varies, `ks` and `wasserstein`."""
 
     @cached_property
@@ -224,7 +238,9 @@ def _document(baseline: Baseline) -> dict[str, Any]:
     }
     head = {name: counts for name, counts in head.items() if name not in LATER_SLICES or np.any(counts["rows"])}
     segments = {name: list(values) for name, values in baseline.segments.items()}
-    spreads = {name: {kind: vars(item) for kind, item in known.items()} for name, known in baseline.spreads.items()}
+    independent = {
+        name: {kind: vars(item) for kind, item in known.items()} for name, known in baseline.independent.items()
+    }
     return {
         "model": baseline.model,
         **names_of(layout.task),
@@ -242,7 +258,7 @@ def _document(baseline: Baseline) -> dict[str, Any]:
         "head": head,
         "noise": {window: _noise(item) for window, item in baseline.noise.items()},
         **({"segments": segments} if segments else {}),
-        **({"spreads": spreads} if spreads else {}),
+        **({"independent": independent} if independent else {}),
     }
 
 
@@ -263,8 +279,12 @@ def _counts(layout: Layout, vector: Vector, name: str) -> dict[str, Any]:
 
 def _noise(noise: Noise) -> dict[str, Any]:
     psi = {key: vars(item) for key, item in noise.psi.items()}
-    js = {key: vars(item) for key, item in noise.js.items()}
-    return {"psi": psi, "phi": {key: vars(item) for key, item in noise.phi.items()}, **({"js": js} if js else {})}
+    asked = {"js": noise.js, "spread": noise.spread}
+    return {
+        "psi": psi,
+        "phi": {key: vars(item) for key, item in noise.phi.items()},
+        **{name: {key: vars(item) for key, item in found.items()} for name, found in asked.items() if found},
+    }
 
 
 def _read(document: dict[str, Any]) -> Baseline:
@@ -288,7 +308,8 @@ def _read(document: dict[str, Any]) -> Baseline:
     for window, item in document["noise"].items():
         psi = {key: PsiNoise(**value) for key, value in item["psi"].items()}
         js = {key: JsNoise(**value) for key, value in item.get("js", {}).items()}
-        noise[window] = Noise(psi, {key: Phi(**value) for key, value in item["phi"].items()}, js)
+        spread = {key: SpreadNoise(**value) for key, value in item.get("spread", {}).items()}
+        noise[window] = Noise(psi, {key: Phi(**value) for key, value in item["phi"].items()}, js, spread)
     reference, time = document["reference"], document["time"]
     span = (reference["start_us"], reference["end_us"], reference["maturity_seconds"])
     times = (time["hour"], time["day"], time["windows"])
@@ -304,8 +325,8 @@ def _read(document: dict[str, Any]) -> Baseline:
         tuple(document["warnings"]),
         {name: tuple(values) for name, values in document.get("segments", {}).items()},
         {
-            name: {kind: Spread(**item) for kind, item in known.items()}
-            for name, known in document.get("spreads", {}).items()
+            name: {kind: Independent(**item) for kind, item in known.items()}
+            for name, known in document.get("independent", {}).items()
         },
     )
 

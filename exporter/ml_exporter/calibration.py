@@ -49,8 +49,8 @@ def calibrate(name: str, model: Model, time: Time, reference: Reference) -> Base
     summary = _summary(layout, total, reference)
     warnings = tuple(_warnings(draft, learned, lengths, total))
     kept = {window: lengths[window] for window in learned}
-    spreads = distances.spreads_of(layout, total)
-    return Baseline(name, layout, total, groups, learned, *bounds, kept, summary, warnings, spreads=spreads)
+    independent = distances.independent_of(layout, total)
+    return Baseline(name, layout, total, groups, learned, *bounds, kept, summary, warnings, independent=independent)
 
 
 def _window_names(model: Model) -> Sequence[str]:
@@ -98,7 +98,8 @@ def _noise(draft: Baseline, windows: list[Vector], total: Vector) -> Noise:
     phis = {name: item for name, item in learned.items() if item.windows > 1}
     phis |= estimate.noise(draft.layout, windows, total)
     phis |= distances.phis(draft.layout, windows, total, MINIMUM_ROWS)
-    return Noise(psi, phis, dict(distances.js_noise(draft.layout, windows, total, MINIMUM_ROWS)))
+    js = dict(distances.js_noise(draft.layout, windows, total, MINIMUM_ROWS))
+    return Noise(psi, phis, js, dict(distances.spread_noise(draft.layout, windows, MINIMUM_ROWS)))
 
 
 def _psi_noise(draft: Baseline, windows: list[Vector], total: Vector, item: FeatureBins | None) -> PsiNoise:

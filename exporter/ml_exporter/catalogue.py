@@ -283,6 +283,21 @@ METRICS: tuple[Metric, ...] = (
         _MWBF,
     ),
     Metric(
+        "ml_feature_spread_factor",
+        "gauge",
+        "",
+        "Standard deviation of the valid values, over what is usual within the baseline's own windows of that length; "
+        "on request.",
+        _MWBF,
+    ),
+    Metric(
+        "ml_feature_spread_factor_critical",
+        "gauge",
+        "",
+        "Factor by which the spread is above or below the usual one with probability alpha without any drift.",
+        _MWBF,
+    ),
+    Metric(
         "ml_false_alarm_alpha",
         "gauge",
         "",

@@ -106,8 +106,19 @@ def distance_noise(document: Json, table: pd.DataFrame) -> dict[str, Mapping[str
     found = {}
     for name, item in document["features"].items():
         windows = [distances.fine_counts(item, vitals.usable(item, rows[f"feature:{name}"])) for rows in days]
-        found[name] = distances.of_windows(item, document["spreads"].get(name, {}), windows)
+        found[name] = distances.of_windows(item, document["independent"].get(name, {}), windows)
     return found
+
+
+def spread_noise(document: Json, table: pd.DataFrame) -> dict[str, Json]:
+    """What the reference's days show of the spread of each numeric feature."""
+    days = [rows for _, rows in table.groupby(table["timestamp"].dt.floor("D"))]
+    found = {}
+    for name, item in document["features"].items():
+        if item["kind"] == "numeric":
+            windows = [vitals.standardised(item, rows[f"feature:{name}"]) for rows in days]
+            found[name] = distances.spread_of_windows(item, windows)
+    return {name: item for name, item in found.items() if item}
 
 
 def distance_phis(known: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
-from tests.second.statistics import Json
+from tests.second.statistics import UNIT, Z2_UNIT, Json, rounded
 
-METRICS = {"js": "js_distance", "ks": "ks_statistic", "wasserstein": "wasserstein"}
+METRICS = {"js": "js_distance", "ks": "ks_statistic", "wasserstein": "wasserstein", "spread": "spread_factor"}
 Z_LIMIT = 64.0
 FEWEST_ROWS = 20
 COMPARED_AT = 0.01
@@ -102,7 +102,7 @@ def distances(
     found = js(current, reference, item["kind"] == "categorical")
     if found:
         yield Distance("js", found[0], js_critical(noise.get("js"), found[1], rows, alpha))
-    spreads = document.get("spreads", {}).get(name, {}) if rows[0] else {}
+    spreads = document.get("independent", {}).get(name, {}) if rows[0] else {}
     values = bin_values(item) if spreads else np.zeros(0)
     for kind, spread in spreads.items():
         if kind == "ks":
@@ -112,6 +112,30 @@ def distances(
             value = stats.wasserstein_distance(values, values, current, reference)
         limit = chain_critical(spread, noise.get(kind, {"windows": 0, "phi": 1.0}), rows, alpha, kind == "wasserstein")
         yield Distance(kind, float(value), limit)
+
+
+def log_deviation(item: Json, z: np.ndarray) -> float | None:
+    """Logarithm of the standard deviation of values that are rounded, as their squares are; None near nothing."""
+    if item["kind"] == "categorical" or len(z) < 2:
+        return None
+    variance = (rounded(z**2, Z2_UNIT).mean() - rounded(z, UNIT).mean() ** 2) * len(z) / (len(z) - 1)
+    return float(np.log(variance) / 2) if variance > 1 / Z2_UNIT else None
+
+
+def spread(noise: Json, log: float, rows: int, alpha: float) -> Distance:
+    """The factor, and the limit of a new one after the windows that are known: a prediction interval of Student's t."""
+    variance = noise["variance"] * (1 + 1 / noise["windows"]) * max(1.0, noise["rows"] / rows)
+    limit = stats.t.isf(alpha / 2, noise["windows"] - 1, scale=np.sqrt(variance))
+    return Distance("spread", float(np.exp(log - noise["mean"])), float(np.exp(limit)))
+
+
+def spread_of_windows(item: Json, windows: list[np.ndarray]) -> Json | None:
+    """What an artefact holds about the spread of windows (values z of each)."""
+    known = [(log, len(z)) for z in windows if len(z) >= FEWEST_ROWS and (log := log_deviation(item, z)) is not None]
+    if len(known) < 2:
+        return None
+    logs, rows = np.array(known).T
+    return {"windows": len(logs), "mean": logs.mean(), "variance": logs.var(ddof=1), "rows": rows.mean()}
 
 
 def of_windows(item: Json, spreads: Json, windows: list[np.ndarray]) -> Mapping[str, Json]:
@@ -132,7 +156,7 @@ def of_windows(item: Json, spreads: Json, windows: list[np.ndarray]) -> Mapping[
     return found
 
 
-def spread(kind: str, item: Json) -> tuple[float, float]:
+def independent(kind: str, item: Json) -> tuple[float, float]:
     """Standard deviation and skewness of the function that varies most over the reference's rows."""
     counts, functions = np.array(item["counts"]["bins"]), chain(kind, bin_values(item))
     rows = np.repeat(functions[np.argmax([np.cov(row, fweights=counts, ddof=0) for row in functions])], counts)

@@ -119,8 +119,8 @@ class Artefact:
     def distance_noise(self, window: str, seconds: float, name: str) -> Mapping[str, Json]:
         """What was learned about the distances of a feature."""
         found = {kind: self.phi(window, seconds, f"{kind}:{name}") for kind in ("ks", "wasserstein")}
-        js = self._learned("js", window, seconds, name)
-        return {**found, **({"js": js} if js else {})}
+        others = {kind: self._learned(kind, window, seconds, name) for kind in ("js", "spread")}
+        return found | {kind: item for kind, item in others.items() if item}
 
     def phi(self, window: str, seconds: float, statistic: str) -> Json:
         return self._learned("phi", window, seconds, statistic) or {"windows": 0, "phi": 1.0}
@@ -378,7 +378,12 @@ def _distances(artefact: Artefact, settings: Settings, window: str, rows: pd.Dat
         at = {"feature": name, "window": window, "baseline": "reference"}
         noise = artefact.distance_noise(window, settings.seconds(window), name)
         current = distances.fine_counts(item, usable(item, rows[f"feature:{name}"]))
-        for found in distances.distances(artefact.document, name, current, alpha, noise):
+        both = list(distances.distances(artefact.document, name, current, alpha, noise))
+        if item["kind"] == "numeric" and noise.get("spread", {"windows": 0})["windows"] >= 5:
+            z = standardised(item, rows[f"feature:{name}"])
+            log = distances.log_deviation(item, z)
+            both += [distances.spread(noise["spread"], log, len(z), alpha)] if log is not None else []
+        for found in both:
             if found.name in settings.distances:
                 metric = f"ml_feature_{distances.METRICS[found.name]}"
                 yield close(metric, found.value, **at)

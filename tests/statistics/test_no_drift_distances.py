@@ -16,6 +16,7 @@ from ml_exporter.statistics import (
     chain_of,
     chain_squares,
     critical_chain,
+    critical_factor,
     critical_js,
     fit_js_dispersion,
     floor_other,
@@ -211,6 +212,25 @@ MORE_CLUSTERS = {
 def test_clustered_rows_with_a_learned_dispersion(case):
     rates = clustered_rates(np.random.default_rng(85), *CLUSTERS[case], windows=30)
     assert max(rates.values()) <= 1.5 * ALPHA, rates
+
+
+@pytest.mark.parametrize("draw", ["normal", "skewed", "zeros"])
+@pytest.mark.parametrize("width", [0.0, 0.3])
+def test_spread_of_windows_that_have_a_width_of_their_own(draw, width):
+    """Rows are independent but for that width, the logarithm of which is normal."""
+    rng, n, windows, later, references = np.random.default_rng(88), 200, 30, 50, 200
+    draws = {
+        "normal": rng.standard_normal,
+        "skewed": lambda size: rng.exponential(1, size),
+        "zeros": lambda size: np.where(rng.random(size) < 0.9, 0.0, rng.exponential(1, size)),
+    }
+    size = (references * (windows + later), n)
+    logs = np.log(draws[draw](size).std(axis=1, ddof=1)) + rng.normal(0, width, size[0])
+    logs = logs.reshape(references, -1)
+    own, current = logs[:, :windows], logs[:, windows:]
+    limits = [critical_factor(ALPHA, windows, float(item.var(ddof=1)), 1.0) for item in own]
+    beyond = np.abs(current - own.mean(axis=1, keepdims=True)) > np.log(limits)[:, None]
+    assert beyond.mean() <= 1.5 * ALPHA
 
 
 @pytest.mark.soak

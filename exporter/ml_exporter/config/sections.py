@@ -16,7 +16,7 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z_][a-zA-Z0-9_\-]{0,63}$")]
 Task = Literal["binary", "multiclass", "regression"]
 Corrections = Literal["first", "last"]
 Comparison = Literal["previous", "last_week", "version"]
-Distance = Literal["js", "ks", "wasserstein"]
+Distance = Literal["js", "ks", "wasserstein", "spread"]
 DECISION_THRESHOLD = 0.5
 VERSION = "version"
 """The segment that reads the column of the version."""
@@ -174,8 +174,9 @@ class Features(Section, frozen=True):
     categorical: dict[str, CategoricalFeature | None] = {}
     """Features that are one of some values."""
     distances: tuple[Distance, ...] = ()
-    """More measures of drift beside PSI, each with a critical value: `js` (Jensen-Shannon), `ks` (Kolmogorov-Smirnov)
-    and `wasserstein`; the last two for numeric features. Two series each, a feature and window.
+    """More measures of drift beside PSI, each with a critical value: `js` (Jensen-Shannon), `ks` (Kolmogorov-Smirnov),
+    `wasserstein` and `spread` (standard deviation); all but the first for numeric features. Two series each, a feature
+    and window.
     """
 
 

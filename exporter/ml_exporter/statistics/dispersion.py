@@ -188,6 +188,21 @@ def critical_sigmas(alpha: float, comparisons: float, windows: int, phi: float) 
     return -float(ndtri(tail))
 
 
+def critical_factor(alpha: float, windows: int, variance: float, scarcity: float) -> float:
+    """The factor by which a standard deviation is above or below the usual one with probability alpha without drift.
+
+    Of logarithms that vary by `variance` between `windows` windows of the reference the next one is beyond Student's t
+    with windows - 1 degrees of freedom, times their standard deviation, times √(1 + 1/windows). `scarcity` is how many
+    times fewer rows the window has than those had; then they are taken to vary that much more. More rows count as as
+    many, since a window's own spread does not shrink with them.
+
+    >>> round(critical_factor(0.01, windows=31, variance=0.04, scarcity=0.5), 2)
+    1.75
+    """
+    sigmas = -float(stdtrit(windows - 1, alpha / 2.0))
+    return math.exp(min(sigmas * math.sqrt(variance * (1.0 + 1.0 / windows) * max(1.0, scarcity)), 700.0))
+
+
 def interval_sigmas(windows: int, phi: float) -> float:
     """The number of standard errors to either side that a 95 % interval takes when `phi` widens it.
 

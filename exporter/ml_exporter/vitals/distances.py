@@ -1,14 +1,16 @@
 """Further distances of features from the reference, for those who ask: Jensen-Shannon, Kolmogorov-Smirnov, Wasserstein.
 
-All are computed from the fine bins of a feature, and each comes with what it exceeds with probability alpha without any
-drift, as PSI does. The artefact always holds what that needs, so they can be switched on later.
+And how far the values spread. The distances are computed from the fine bins of a feature. Each comes with what it
+exceeds with probability alpha without any drift, as PSI does. The artefact always holds what that needs, so they can be
+switched on later.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ml_exporter.baseline import Baseline, JsNoise, Phi, Spread
+from ml_exporter.baseline import Baseline, Independent, JsNoise, Phi, SpreadNoise
 from ml_exporter.catalogue import Sample
 from ml_exporter.layout import CategoryBins, FeatureBins, Floats, Layout, NumericBins, Vector
 from ml_exporter.records import FEATURE_PREFIX
@@ -23,12 +25,25 @@ from ml_exporter.statistics.chains import (
     wasserstein,
     wasserstein_functions,
 )
-from ml_exporter.statistics.dispersion import JS_UNIT, JsDispersion, critical_js, fit_js_dispersion
+from ml_exporter.statistics.dispersion import (
+    JS_UNIT,
+    PROVISIONAL_WINDOWS,
+    JsDispersion,
+    critical_factor,
+    critical_js,
+    fit_js_dispersion,
+)
 from ml_exporter.statistics.distances import Js, floor_other, jensen_shannon, merge_sparse
-from ml_exporter.units import Z_LIMIT
-from ml_exporter.vitals.windows import REFERENCE, Window, Windows, alpha_of, js_noise_of, phi_of
+from ml_exporter.units import Z2_UNIT, Z_LIMIT
+from ml_exporter.vitals.drift import standardised
+from ml_exporter.vitals.windows import REFERENCE, Window, Windows, alpha_of, js_noise_of, phi_of, spread_noise_of
 
-METRICS: Mapping[str, str] = {"js": "js_distance", "ks": "ks_statistic", "wasserstein": "wasserstein"}
+METRICS: Mapping[str, str] = {
+    "js": "js_distance",
+    "ks": "ks_statistic",
+    "wasserstein": "wasserstein",
+    "spread": "spread_factor",
+}
 """The metric of each distance, without prefix."""
 CHAINS: Mapping[str, Callable[[Floats], Floats]] = {
     "ks": lambda values: ks_functions(values.size),
@@ -48,7 +63,7 @@ def feature_distances(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
             labels = (windows.model, window.name, REFERENCE, item.name)
             for name in windows.distances:
                 pair = (current, reference)
-                found = _js if name == "js" else _of_numbers(name)
+                found = _OTHERS.get(name) or _of_chain(name)
                 for value, limit in found(baseline, window, item, pair, alpha):
                     yield Sample(f"ml_feature_{METRICS[name]}", labels, value)
                     yield Sample(f"ml_feature_{METRICS[name]}_critical", labels, limit)
@@ -66,15 +81,34 @@ def _js(baseline: Baseline, window: Window, item: FeatureBins, pair: _Pair, alph
         yield found.value, critical_js(alpha, found.bins, int(pair[0].sum()), int(pair[1].sum()), known)
 
 
-def _of_numbers(name: str) -> Callable[[Baseline, Window, FeatureBins, _Pair, float], _Found]:
+def _spread(baseline: Baseline, window: Window, item: FeatureBins, pair: _Pair, alpha: float) -> _Found:
+    """Nothing where all values are equal, or where the reference's own windows say nothing of their spread."""
+    noise = spread_noise_of(baseline, window, item.name)
+    known = log_deviation(baseline.layout, window.vector, item)
+    if noise is not None and known is not None and noise.windows >= PROVISIONAL_WINDOWS:
+        limit = critical_factor(alpha, noise.windows, noise.variance, noise.rows / int(pair[0].sum()))
+        yield math.exp(known - noise.mean), limit
+
+
+_OTHERS: Mapping[str, Callable[[Baseline, Window, FeatureBins, _Pair, float], _Found]] = {"js": _js, "spread": _spread}
+
+
+def log_deviation(layout: Layout, vector: Vector, item: FeatureBins) -> float | None:
+    """Logarithm of the standard deviation of z; None below two values, or where rounded squares cannot show it."""
+    found = standardised(layout, vector, item) if isinstance(item, NumericBins) else None
+    variance = found.standard_error**2 * found.rows if found else 0.0
+    return math.log(variance) / 2.0 if variance * Z2_UNIT > 1.0 else None
+
+
+def _of_chain(name: str) -> Callable[[Baseline, Window, FeatureBins, _Pair, float], _Found]:
     def found(baseline: Baseline, window: Window, item: FeatureBins, pair: _Pair, alpha: float) -> _Found:
-        spread = baseline.spreads.get(item.name, {}).get(name)
-        if spread is None or not isinstance(item, NumericBins):
+        alone = baseline.independent.get(item.name, {}).get(name)
+        if alone is None or not isinstance(item, NumericBins):
             return
         value = ks_statistic(*pair) if name == "ks" else wasserstein(*pair, _values(item))
         noise, rows = phi_of(baseline, window, f"{name}:{item.name}"), (int(pair[0].sum()), int(pair[1].sum()))
         bounded = name == "wasserstein"
-        yield value, critical_chain(alpha, Chain(**vars(spread)), rows, noise.windows, noise.phi, bounded)
+        yield value, critical_chain(alpha, Chain(**vars(alone)), rows, noise.windows, noise.phi, bounded)
 
     return found
 
@@ -87,13 +121,13 @@ def js(current: Vector, reference: Vector, item: FeatureBins) -> Js | None:
     return jensen_shannon(merged, floor_other(merged, known))
 
 
-def spreads_of(layout: Layout, total: Vector) -> Mapping[str, Mapping[str, Spread]]:
+def independent_of(layout: Layout, total: Vector) -> Mapping[str, Mapping[str, Independent]]:
     """What the distances of each numeric feature show over independent rows; nothing of one that does not vary."""
     found = {}
     for item in layout.features:
         chains = _chains(item, _bins(layout, total, item)) if isinstance(item, NumericBins) else {}
         if chains:
-            found[item.name] = {name: Spread(*chain) for name, chain in chains.items()}
+            found[item.name] = {name: Independent(*chain) for name, chain in chains.items()}
     return found
 
 
@@ -127,6 +161,20 @@ def js_noise(layout: Layout, windows: Sequence[Vector], total: Vector, fewest: i
         ts = [JS_UNIT * pair.value**2 / scale for pair, scale in zip(found, scales, strict=True) if pair]
         if ts:
             yield item.name, JsNoise(**vars(fit_js_dispersion(np.array(ts))))
+
+
+def spread_noise(layout: Layout, windows: Sequence[Vector], fewest: int) -> Iterator[tuple[str, SpreadNoise]]:
+    """How the standard deviation within a window varies over the reference's own windows, in logarithms."""
+    for item in layout.features:
+        rows = [int(_bins(layout, vector, item).sum()) for vector in windows]
+        logs = [log_deviation(layout, vector, item) for vector in windows]
+        known = [(log, n) for log, n in zip(logs, rows, strict=True) if log is not None and n >= fewest]
+        if len(known) > 1:
+            values, counts = np.array(known).T
+            yield (
+                item.name,
+                SpreadNoise(len(known), float(values.mean()), float(values.var(ddof=1)), counts.mean().item()),
+            )
 
 
 def _enough(

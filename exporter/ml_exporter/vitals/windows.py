@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ml_exporter.baseline import Baseline, JsNoise, Phi, PsiNoise
+from ml_exporter.baseline import Baseline, JsNoise, Phi, PsiNoise, SpreadNoise
 from ml_exporter.layout import Vector
 from ml_exporter.statistics.charts import Lack
 
@@ -190,6 +190,13 @@ def psi_noise_of(baseline: Baseline, window: Window, name: str) -> PsiNoise | No
 def js_noise_of(baseline: Baseline, window: Window, name: str) -> JsNoise | None:
     """How the Jensen-Shannon distance of a feature varies over windows of this length, borrowed as that of PSI is."""
     known = {length: noise.js[name] for length, noise in baseline.noise.items() if name in noise.js}
+    nearest = _nearest(baseline, window, known)
+    return None if nearest is None else known[nearest]
+
+
+def spread_noise_of(baseline: Baseline, window: Window, name: str) -> SpreadNoise | None:
+    """How a feature's spread varies over windows of this length, borrowed as that of PSI is."""
+    known = {length: noise.spread[name] for length, noise in baseline.noise.items() if name in noise.spread}
     nearest = _nearest(baseline, window, known)
     return None if nearest is None else known[nearest]
 
