@@ -17,6 +17,7 @@ OF_THE_PROCESS = (
     "ml_exporter_series_dropped_total",
     "ml_exporter_rows_read_total",
     "ml_exporter_rows_rejected_total",
+    "ml_exporter_files_lost_total",
     "ml_exporter_source_lag_",
     "process_",
     "python_",

@@ -516,6 +516,14 @@ METRICS: tuple[Metric, ...] = (
         "Rows refused, by reason, each once for a reason. no_model: no model wants it.",
         ("source", "reason"),
     ),
+    Metric(
+        "ml_exporter_files_lost_total",
+        "counter",
+        "",
+        "Log files that were truncated or vanished with no copy in sight: what was written to them since the last look "
+        "was not read.",
+        ("source",),
+    ),
     Metric("ml_exporter_source_up", "gauge", "", "1 if the last attempt to read the source worked.", ("source",)),
     Metric(
         "ml_exporter_source_lag_bytes",

@@ -23,7 +23,7 @@ from ml_exporter.counting import Counting
 from ml_exporter.dead_letter import DeadLetter
 from ml_exporter.loading import Loaded
 from ml_exporter.records import REJECT_REASONS, Batch, Ints, Role, Stream
-from ml_exporter.sources.follow import Position, SourceError
+from ml_exporter.sources.follow import Position, SourceError, lost
 from ml_exporter.sources.rows import Parsed
 from ml_exporter.sources.tail import Tail, Workers
 from ml_exporter.starting import countings_of
@@ -46,6 +46,9 @@ class Feed:
     position: Position = field(default_factory=Position)
     rows_read: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    files_lost: int = 0
+    losses: list[str] = field(default_factory=list)
+    """Files of which perhaps not all was read (`follow.lost`), until somebody says so and clears it."""
     up: bool = True
     error: str = ""
     caught_up: bool = False
@@ -68,7 +71,10 @@ class Feed:
         if found is None:
             self.up, self.error, self._reading, self.caught_up = True, "", None, True
             return 0
-        parsed, self.position = found
+        before, (parsed, self.position) = self.position, found
+        losses = lost(before, self.position)
+        self.losses += losses
+        self.files_lost += len(losses)
         self.rows_read += parsed.lines
         self._take(parsed, now_us)
         return max(parsed.lines, 1)
@@ -191,6 +197,7 @@ class Fleet:
         for feed in self.feeds:
             if feed.name in before:
                 feed.rows_read, feed.rejected = before[feed.name].rows_read, before[feed.name].rejected
+                feed.files_lost = before[feed.name].files_lost
 
     def close(self) -> None:
         """Stops every reader, then the threads they share."""
@@ -205,6 +212,7 @@ def source_samples(fleet: Fleet, now_seconds: float) -> Iterator[Sample]:
         yield Sample("ml_exporter_rows_read_total", (feed.name,), float(feed.rows_read))
         for reason in REJECT_REASONS:
             yield Sample("ml_exporter_rows_rejected_total", (feed.name, reason), float(feed.rejected[reason]))
+        yield Sample("ml_exporter_files_lost_total", (feed.name,), float(feed.files_lost))
         yield Sample("ml_exporter_source_up", (feed.name,), float(feed.up))
         behind = feed.tail.lag(feed.position, now_seconds)
         yield Sample("ml_exporter_source_lag_bytes", (feed.name,), float(behind.bytes))

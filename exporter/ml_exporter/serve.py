@@ -158,6 +158,10 @@ class Exporter:
         for name in self._failing.keys() - errors.keys():
             log.info("source works again source=%s", name)
         self._failing = errors
+        for feed in self.fleet.feeds:
+            for path in feed.losses:
+                log.warning("file lost source=%s: %s was truncated or vanished, with no copy in sight", feed.name, path)
+            feed.losses.clear()
 
     def look_at_clock(self) -> None:
         """Notices when the clock jumped, so that nothing waits longer or shorter for it."""

@@ -70,7 +70,9 @@ def test_truncation(exporter):
     exporter.until_counted("truncated", 6)
     os.truncate(log, 0)
     append(log, predictions(2, first=6))
-    exporter.until_counted("truncated", 8)
+    found = exporter.until_counted("truncated", 8)
+    assert found("ml_exporter_files_lost_total", source="truncated") == 1
+    assert found("ml_exporter_files_lost_total", source="renamed") == 0
 
 
 @pytest.mark.parametrize("name", ["vanishing", "folder", "unreadable"])

@@ -33,6 +33,35 @@ def with_files(world, files, **settings):
     world.restart()
 
 
+def truncate(world):
+    os.truncate(world.log, 0)
+
+
+def truncate_and_go_on(world):
+    os.truncate(world.log, 0)
+    world.write(30)
+
+
+def delete(world):
+    """A file that is open is read to its end first."""
+    world.log.unlink()
+
+
+def look_for_less(world):
+    world.write(path=world.folder / "other.log")
+    with_files(world, "other.log")
+
+
+LOSSES = [
+    (truncate, True),
+    (truncate_and_go_on, True),
+    (delete, True),
+    (look_for_less, False),
+    (World.copy_truncate, False),
+    (World.rotate, False),
+]
+
+
 def test_files_that_appear_and_vanish(world):
     with_files(world, "*.log")
     for name in ("b.log", "a.log", "c.log"):
@@ -378,6 +407,25 @@ def test_file_that_is_taken_away_and_brought_back(world):
     world.restart()
     shutil.copy2(away, path)
     world.check()
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(("happens", "lost"), LOSSES)
+def test_what_is_perhaps_lost_is_told(world, happens, lost, restarts):
+    """Once, at the look that finds it; whatever a copy still holds is not."""
+    world.write(3)
+    world.poll()
+    before = world.position
+    if restarts:
+        world.restart()
+    happens(world)
+    world.poll()
+    lost = lost and (restarts or happens is not delete)
+    assert follow.lost(before, world.position) == [str(world.log)] * lost
+    before = world.position
+    world.write(3)
+    world.poll()
+    assert follow.lost(before, world.position) == []
 
 
 @pytest.mark.parametrize("truncates", [False, True])

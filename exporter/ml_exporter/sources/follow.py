@@ -44,7 +44,7 @@ from ml_exporter.sources.newcomers import locate
 from ml_exporter.sources.positions import Chunk, FilePosition, Lag, Position, SourceError
 from ml_exporter.sources.sight import problem
 
-__all__ = ["Chunk", "FilePosition", "Handles", "Lag", "Position", "SourceError", "chunks", "lag", "outside"]
+__all__ = ["Chunk", "FilePosition", "Handles", "Lag", "Position", "SourceError", "chunks", "lag", "lost", "outside"]
 
 ROTATION_GRACE_SECONDS = 5.0
 """How long a rotated file must rest before its last line is complete: writers keep it open until they are told."""
@@ -104,6 +104,19 @@ def outside(settings: Source, position: Position) -> list[str]:
     paths = set(names.matching(settings.files)[0])
     read = (file for file in position.files if file.is_read and not (file.rotated or file.done))
     return [file.path for file in read if file.path not in paths and os.path.lexists(file.path)]
+
+
+def lost(before: Position, after: Position) -> list[str]:
+    """Files that were truncated or vanished between two positions, with no copy in sight.
+
+    What was written to them since the last look, if anything, was not read, and nobody can tell. Not among them are
+    rotated files that were read to their end, and files that a changed pattern does not match any more.
+    """
+    known = {(file.path, file.key, file.offset) for file in before.files if file.gone and not file.is_hidden}
+    here = {file.path for file in after.files if file.is_read}
+    new = [file for file in after.files if file.gone and not (file.done or file.is_hidden)]
+    new = [file for file in new if (file.path, file.key, file.offset) not in known]
+    return [file.path for file in new if file.path in here or not os.path.lexists(file.path)]
 
 
 def lag(settings: Source, position: Position, now: float) -> Lag:
