@@ -12,6 +12,7 @@ from ml_exporter.catalogue import Sample
 from ml_exporter.config import Config, Model, Time, parse, window_seconds
 from ml_exporter.counting import Counting, Timing
 from ml_exporter.groups import group_rows
+from ml_exporter.joint import Components, Joint
 from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, Vector
 from ml_exporter.panes import Grid
 from ml_exporter.records import ARROW_TYPES, SCORE_PREFIX, Batch, Kind
@@ -65,6 +66,18 @@ TEMP = NumericBins(
 )
 WIND = NumericBins("wind", (5.0,), centre=5.0, scale=0.1, low=0.0, high=np.inf)
 CARRIER = CategoryBins("carrier", ("AA", "UA"))
+
+
+COMPONENTS = Components(
+    centres=(0.25, -0.5),
+    scales=(1.0, 1.5),
+    vectors=((2896, 2896), (2896, -2896)),
+    weights=(10_000, 40_000),
+    kept=1,
+    limit=40_000 * 256**2,
+)
+JOINT = Joint(((-40.0, 60.0), (4.5, 5.5)), ((0.05, 0.7), (0.3, 0.95)), COMPONENTS)
+"""What is known of whole rows of the binary `layout()`: two features that grow together, and scores of two classes."""
 
 
 def layout(*features: FeatureBins, **changes: Any) -> Layout:

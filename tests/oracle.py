@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ml_exporter.joint import Components
 from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins
 
 Cells = dict[str, dict[str, list[int]]]
@@ -44,6 +45,8 @@ def predictions(
         latency(layout, row.get("latency"), cells["latency"])
         for item in layout.features:
             feature(item, row.get(f"feature:{item.name}"), cells[f"feature:{item.name}"])
+        if layout.joint is not None:
+            whole_row(layout, row, columns, cells)
     return flat(layout, cells)
 
 
@@ -256,6 +259,61 @@ def number(item: NumericBins, value: float, cells: dict[str, list[int]]) -> None
     z = min(max(z, -64.0), 64.0)
     cells["z"][0] += fixed(z, 24)
     cells["z2"][0] += fixed(z * z, 12)
+
+
+def whole_row(layout: Layout, row: Mapping[str, Any], columns: set[str], cells: Cells) -> None:
+    """Counts whether a row is an outlier, and its reconstruction error."""
+    joint, z, reasons = layout.joint, [], {"range": False, "distance": False, "prediction": False}
+    assert joint is not None
+    for item in layout.features:
+        value = row.get(f"feature:{item.name}")
+        if isinstance(item, CategoryBins):
+            reasons["range"] |= value is not None and value not in item.categories
+            continue
+        low, high = ((limit - item.centre) / item.scale for limit in joint.ranges[len(z)])
+        usable = not missing(value) and not math.isinf(value)
+        z.append(min(max((value - item.centre) / item.scale, -64.0), 64.0) if usable else 0.0)
+        reasons["range"] |= not low <= z[-1] <= high
+    judged, place = judged_by(layout, row, columns)
+    if judged is not None:
+        reasons["prediction"] = not joint.answers[place][0] <= judged <= joint.answers[place][1]
+    if joint.components is not None:
+        distance, error2 = measured(joint.components, z)
+        reasons["distance"] = distance > joint.components.limit
+        if "reconstruction" in cells:
+            cells["reconstruction"]["rows"][0] += 1
+            cells["reconstruction"]["error"][0] += round(Fraction(math.sqrt(error2)) * 2**8)
+            cells["reconstruction"]["error2"][0] += round(Fraction(error2, 2**4))
+    cells["outliers"]["rows"][0] += 1
+    cells["outliers"]["outliers"][0] += any(reasons.values())
+    for reason, odd in reasons.items():
+        cells["outliers"][reason][0] += odd
+
+
+def judged_by(layout: Layout, row: Mapping[str, Any], columns: set[str]) -> tuple[float | None, int]:
+    """The score, the confidence or the number that a prediction is judged by, and the place of its class."""
+    if layout.task.name == "regression":
+        value = row.get("prediction")
+        return (None if missing(value) or math.isinf(value) else value), 0
+    if layout.task.name == "binary":
+        predicted, score = answer(layout, row, columns)
+        return (score, predicted) if predicted is not None else (None, 0)
+    predicted, scores = class_answer(layout, row, columns)
+    if predicted is None or scores is None:
+        return None, 0
+    return scores[predicted if layout.task.class_score_edges else 0], predicted
+
+
+def measured(components: Components, z: list[float]) -> tuple[int, int]:
+    """Squared distance and squared reconstruction error of standardised values, in Python's whole numbers."""
+    own = zip(components.centres, components.scales, z, strict=False)
+    u = [round(Fraction((min(max(value, -8.0), 8.0) - centre) * (256 / scale))) for centre, scale, value in own]
+    y = [
+        round(Fraction(sum(entry * value for entry, value in zip(vector, u, strict=True)), 4096))
+        for vector in components.vectors
+    ]
+    distance = sum(weight * value**2 for weight, value in zip(components.weights, y, strict=True))
+    return distance, sum(value**2 for value in y[components.kept :])
 
 
 def fixed(value: float, bits: int) -> int:

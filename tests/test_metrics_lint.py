@@ -29,9 +29,11 @@ def served(path, now, days=0):
 def expositions(tmp_path_factory):
     """Return one exposition with every metric, and one with hostile label values."""
     full, hostile = tmp_path_factory.mktemp("full"), tmp_path_factory.mktemp("hostile")
-    path = service.prepare(full, service.make_artefact(full), "risk")
+    features = {"numeric": {"score": None, "latency": None}, "categorical": {"version": None}}
+    path = service.prepare(full, service.make_artefact(full, service.model("any", features=features)), "risk")
     document = service.config("risk")
     document["models"]["risk"] |= {
+        "features": features,
         "segments": {"carrier": {"column": "features.carrier"}},
         "comparisons": ["previous", "version"],
     }

@@ -331,6 +331,7 @@ def test_counters_never_go_down() -> None:
 def test_alpha_is_the_budget_over_all_alerting_series() -> None:
     model, time = build.model(), build.config().time
     drift = 3 + 2 + 1 + 1  # PSI of three features, mean shift of two, PSI of the scores, class shift
+    drift += 3 + 1  # outliers of three reasons, multivariate drift
     nulls = 3  # all hours of a day count as one test
     assert alpha(model, time) == pytest.approx(1.0 / ((drift + nulls) * 30))
     assert alpha(build.model(false_alarms_per_month=0.5), time) == pytest.approx(0.5 / ((drift + nulls) * 30))
@@ -348,6 +349,7 @@ def test_alpha_is_exported_for_what_alerts_read(hour: float, day: float) -> None
     exported = {labels[1:]: value for (name, labels), value in found.items() if name == "ml_false_alarm_alpha"}
     daily = alpha(model, config.time)
     drift = ("feature_psi", "feature_mean_shift", "prediction_psi", "prediction_class_shift")
+    drift += ("prediction_outlier_ratio", "multivariate_drift")
     assert exported == {(signal, window): daily for signal in drift for window in ("1d", "7d")} | {
         ("feature_null_ratio", "1h"): pytest.approx(daily / 24)
     }
@@ -414,7 +416,8 @@ def test_every_sample_is_declared_and_comes_once() -> None:
     parts = {"segments": {"country": Segment(column="country")}, "comparisons": ("previous", "version")}
     model = build.model(features=features, **parts)
     config = build.replace_section(config, models={"flights": model})
-    counting = build.counting(bys=plan(model, {}))
+    layout = build.layout(joint=build.JOINT)
+    counting = build.counting(layout, bys=plan(model, {}))
     minutes = range(26 * 60)
     read = [
         build.prediction(
@@ -426,7 +429,7 @@ def test_every_sample_is_declared_and_comes_once() -> None:
     counting.labels(build.batch(build.label(now, x, ("no", "yes")[x % 3 == 0]) for x in minutes if x % 9), now)
     psi = {name: PsiNoise(30, 9.0, 18.0, 1.0) for name in ("temp", SCORE)}
     noise = Noise(psi, {"accuracy": Phi(30, 2.0)}, spread={"temp": SpreadNoise(30, 0.1, 0.04, 1000.0)})
-    baseline = build.baseline(noise={"1d": noise}, window_seconds={"1d": 86400.0})
+    baseline = build.baseline(layout, noise={"1d": noise}, window_seconds={"1d": 86400.0})
     baseline = replace(baseline, independent=independent_of(baseline.layout, baseline.vector))
     remembered(counting, now - 60 * DAY, now)
     found = list(evaluate(counting, baseline, "flights", config, now))

@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from scipy import stats
 from tests import flight_logs
-from tests.second import calibration, distances, estimates, history, logs, statistics, vitals
+from tests.second import calibration, distances, estimates, history, logs, outliers, statistics, vitals
 from tests.second.logs import joined, records
 from tests.second.vitals import Expected, Key, Settings, disagreements
 
@@ -182,7 +183,7 @@ def reference(flown: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     return document, joined(*both_logs(flown / "reference"), document["classes"], EXPIRE)
 
 
-@pytest.mark.parametrize("module", [vitals, calibration, distances, history, logs, statistics])
+@pytest.mark.parametrize("module", [vitals, calibration, distances, history, logs, outliers, statistics])
 def test_it_shares_no_code(module: ModuleType) -> None:
     nodes = list(ast.walk(ast.parse(Path(str(module.__file__)).read_text())))
     names = {alias.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}
@@ -251,3 +252,14 @@ def test_the_artefact_knows_what_distances_show_over_independent_rows(
             assert (found["sigma"], found["skewness"]) == pytest.approx(expected, rel=1e-9, abs=1e-9), (name, kind)
             bound = distances.exceeded(kind, item, found["comparisons"])
             assert bound == pytest.approx(0.01, rel=1e-5) or found["comparisons"] == 1.0, (name, kind)
+
+
+def test_the_artefact_knows_how_skewed_the_errors_of_the_reference_are(
+    reference: tuple[dict[str, Any], pd.DataFrame],
+) -> None:
+    document, table = reference
+    days = outliers.crossfitted(document, table).groupby(table["timestamp"].dt.floor("D"))
+    errors = [next(outliers.errors(rows)).mean() for _, rows in days]
+    assert document["noise"]["1d"]["skew"] == {
+        "reconstruction": pytest.approx(max(0.0, stats.skew(errors, bias=False)), rel=1e-6)
+    }

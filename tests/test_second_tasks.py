@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 from tests import delay_logs
-from tests.second import calibration, classes, estimates, numbers
+from tests.second import calibration, classes, estimates, numbers, outliers
 from tests.second.calibration import Counted, Measure
 from tests.second.logs import records
 from tests.second.statistics import Json
@@ -134,7 +134,7 @@ def test_all_values_agree(run: Run, expected: Expected) -> None:
 
 def test_the_artefact_holds_the_distributions_over_the_days_of_the_reference(run: Run) -> None:
     document, kind = run.document, KINDS[run.model]
-    table, _ = run.joined("reference")
+    table = outliers.crossfitted(document, run.joined("reference")[0])
     learned = document["noise"]["1d"]
     psi = calibration.psi_noise(document, table, kind.counts)
     phi = calibration.phis_of({**calibration.of_features(document), **kind.measures(document)}, table)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ml_exporter.config import Model, Time, kinds
 from ml_exporter.errors import BaselineError, Problem, shown
+from ml_exporter.joint import Joint, joint_from_json, joint_to_json
 from ml_exporter.layout import Align, CategoryBins, FeatureBins, Layout, NumericBins, Vector
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.tasks import Binary, Multiclass, Task, bins_of, names_of, read_task
@@ -25,6 +26,8 @@ SCORE = "__score__"
 """Name under which the bins and the noise of the score's PSI are kept, beside features that may be called `score`."""
 LATER_SLICES = ("residuals",)
 """Slices that artefacts of earlier releases lack. Without any count in them they are left out."""
+_OF_ROWS = ("outliers", "reconstruction")
+"""Slices of whole rows: they stand with what was learned of those."""
 _AGAIN = "Make the baseline again with `ml-exporter baseline`"
 
 
@@ -88,13 +91,15 @@ class Phi:
 class Noise:
     """What the reference's own windows of one length show.
 
-    PSI by feature (and `SCORE`), phi by statistic, the Jensen-Shannon distance and the spread by feature.
+    PSI by feature (and `SCORE`), phi by statistic, the Jensen-Shannon distance and the spread by feature. Skewness is
+    at least 0, and there only for statistics whose critical values need it.
     """
 
     psi: Mapping[str, PsiNoise]
     phi: Mapping[str, Phi]
     js: Mapping[str, JsNoise] = field(default_factory=dict)
     spread: Mapping[str, SpreadNoise] = field(default_factory=dict)
+    skew: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -234,7 +239,7 @@ def _document(baseline: Baseline) -> dict[str, Any]:
     head = {
         item.name: _counts(layout, baseline.vector, item.name)
         for item in layout.slices
-        if not item.name.startswith(FEATURE_PREFIX) and item.name != "arrived"
+        if not item.name.startswith(FEATURE_PREFIX) and item.name not in ("arrived", *_OF_ROWS)
     }
     head = {name: counts for name, counts in head.items() if name not in LATER_SLICES or np.any(counts["rows"])}
     segments = {name: list(values) for name, values in baseline.segments.items()}
@@ -259,7 +264,15 @@ def _document(baseline: Baseline) -> dict[str, Any]:
         "noise": {window: _noise(item) for window, item in baseline.noise.items()},
         **({"segments": segments} if segments else {}),
         **({"independent": independent} if independent else {}),
+        **({"joint": _joint(baseline, layout.joint)} if layout.joint else {}),
     }
+
+
+def _joint(baseline: Baseline, joint: Joint) -> dict[str, Any]:
+    layout = baseline.layout
+    numeric = tuple(item.name for item in layout.features if isinstance(item, NumericBins))
+    counts = {name: _counts(layout, baseline.vector, name) for name in _OF_ROWS if name in layout.by_name}
+    return joint_to_json(joint, numeric) | {"counts": counts}
 
 
 def _feature(baseline: Baseline, item: FeatureBins) -> dict[str, Any]:
@@ -284,6 +297,7 @@ def _noise(noise: Noise) -> dict[str, Any]:
         "psi": psi,
         "phi": {key: vars(item) for key, item in noise.phi.items()},
         **{name: {key: vars(item) for key, item in found.items()} for name, found in asked.items() if found},
+        **({"skew": dict(noise.skew)} if noise.skew else {}),
     }
 
 
@@ -294,9 +308,11 @@ def _read(document: dict[str, Any]) -> Baseline:
         tuple(document["latency_bounds"]),
         tuple(document["delay_bounds"]),
         features,
+        joint=joint_from_json(document["joint"]) if "joint" in document else None,
     )
     vector = layout.zeros()
     counts = document["head"] | {FEATURE_PREFIX + name: item["counts"] for name, item in document["features"].items()}
+    counts |= document["joint"]["counts"] if layout.joint else {}
     for item in layout.slices:
         if item.name in LATER_SLICES and item.name not in counts:
             continue
@@ -307,9 +323,11 @@ def _read(document: dict[str, Any]) -> Baseline:
     noise = {}
     for window, item in document["noise"].items():
         psi = {key: PsiNoise(**value) for key, value in item["psi"].items()}
+        phi = {key: Phi(**value) for key, value in item["phi"].items()}
         js = {key: JsNoise(**value) for key, value in item.get("js", {}).items()}
         spread = {key: SpreadNoise(**value) for key, value in item.get("spread", {}).items()}
-        noise[window] = Noise(psi, {key: Phi(**value) for key, value in item["phi"].items()}, js, spread)
+        skew = {key: float(value) for key, value in item.get("skew", {}).items()}
+        noise[window] = Noise(psi, phi, js, spread, skew)
     reference, time = document["reference"], document["time"]
     span = (reference["start_us"], reference["end_us"], reference["maturity_seconds"])
     times = (time["hour"], time["day"], time["windows"])

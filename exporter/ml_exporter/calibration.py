@@ -8,12 +8,13 @@ import numpy as np
 
 from ml_exporter.baseline import SCORE, Baseline, Noise, Phi, PsiNoise
 from ml_exporter.config import Model, Time, window_seconds
-from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, Vector
+from ml_exporter.layout import CategoryBins, FeatureBins, Floats, Layout, NumericBins, Vector
 from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.bins import psi_groups
 from ml_exporter.statistics.dispersion import fit_dispersion, phi
-from ml_exporter.vitals import data, distances, drift, estimate, prediction, quality
+from ml_exporter.statistics.excess import skewness
+from ml_exporter.vitals import data, distances, drift, estimate, multivariate, outliers, prediction, quality
 from ml_exporter.vitals.windows import Estimate
 
 MINIMUM_ROWS = 20
@@ -24,12 +25,16 @@ TRAINING_AUC = 0.99
 
 @dataclass(frozen=True)
 class Reference:
-    """Counted reference data: its panes, its bounds in microseconds, and the maturity of its labels."""
+    """Counted reference data: its panes, its bounds in microseconds, and the maturity of its labels.
+
+    `warnings` are what was noticed before.
+    """
 
     panes: Panes
     start_us: int
     end_us: int
     maturity_seconds: float | None
+    warnings: tuple[str, ...] = ()
 
 
 def calibrate(name: str, model: Model, time: Time, reference: Reference) -> Baseline:
@@ -47,7 +52,7 @@ def calibrate(name: str, model: Model, time: Time, reference: Reference) -> Base
     noise = {window: _noise(draft, list(_windows_of(reference, seconds)), total) for window, seconds in shown.items()}
     learned = {window: item for window, item in noise.items() if item.psi or item.phi}
     summary = _summary(layout, total, reference)
-    warnings = tuple(_warnings(draft, learned, lengths, total))
+    warnings = (*reference.warnings, *_warnings(draft, learned, lengths, total))
     kept = {window: lengths[window] for window in learned}
     independent = distances.independent_of(layout, total)
     return Baseline(name, layout, total, groups, learned, *bounds, kept, summary, warnings, independent=independent)
@@ -96,10 +101,12 @@ def _noise(draft: Baseline, windows: list[Vector], total: Vector) -> Noise:
         name: _phi([found.get(name) for found in known], item) for name, item in overall.items() if item is not None
     }
     phis = {name: item for name, item in learned.items() if item.windows > 1}
+    skewed = {name: _values([found.get(name) for found in known]) for name in (multivariate.STATISTIC,) if name in phis}
     phis |= estimate.noise(draft.layout, windows, total)
     phis |= distances.phis(draft.layout, windows, total, MINIMUM_ROWS)
     js = dict(distances.js_noise(draft.layout, windows, total, MINIMUM_ROWS))
-    return Noise(psi, phis, js, dict(distances.spread_noise(draft.layout, windows, MINIMUM_ROWS)))
+    spread = dict(distances.spread_noise(draft.layout, windows, MINIMUM_ROWS))
+    return Noise(psi, phis, js, spread, {name: skewness(values) for name, values in skewed.items()})
 
 
 def _psi_noise(draft: Baseline, windows: list[Vector], total: Vector, item: FeatureBins | None) -> PsiNoise:
@@ -125,6 +132,8 @@ def _estimates(layout: Layout, vector: Vector) -> Iterator[tuple[str, Estimate |
             yield f"mean:{item.name}", drift.standardised(layout, vector, item)
     yield from data.estimates(layout, vector)
     yield from prediction.estimates(layout, vector)
+    yield from outliers.estimates(layout, vector)
+    yield from multivariate.estimates(layout, vector)
     yield from quality.estimates(layout, vector)
 
 
@@ -134,6 +143,11 @@ def _phi(found: Sequence[Estimate | None], overall: Estimate) -> Phi:
     errors = np.array([overall.standard_error * (overall.rows / item.rows) ** 0.5 for item in known])
     learned = phi(np.array([item.value for item in known]), errors, overall.value)
     return Phi(len(known), learned)
+
+
+def _values(found: Sequence[Estimate | None]) -> Floats:
+    """One statistic of the windows with enough rows, shape (windows,)."""
+    return np.array([item.value for item in found if item is not None and item.rows >= MINIMUM_ROWS])
 
 
 def _summary(layout: Layout, total: Vector, reference: Reference) -> Mapping[str, Any]:

@@ -63,6 +63,7 @@ _MWS = (*_MW, *_SEGMENT)
 _MWCS = (*_MW, "class", *_SEGMENT)
 _MWVP = ("model", "window", "version", "peer")
 _MWBC = ("model", "window", "baseline", "class")
+_REASON = ("reason",)
 
 QUALITY: Mapping[str, str] = {
     "accuracy": "Share of labelled predictions that were right",
@@ -298,6 +299,20 @@ METRICS: tuple[Metric, ...] = (
         _MWBF,
     ),
     Metric(
+        "ml_multivariate_drift",
+        "gauge",
+        "",
+        "Shift of the mean PCA reconstruction error of the numeric features, in standard deviations of the baseline.",
+        _MWB,
+    ),
+    Metric(
+        "ml_multivariate_drift_critical",
+        "gauge",
+        "",
+        "Absolute multivariate drift that a window of this size exceeds with probability alpha without any drift.",
+        _MWB,
+    ),
+    Metric(
         "ml_false_alarm_alpha",
         "gauge",
         "",
@@ -364,6 +379,32 @@ METRICS: tuple[Metric, ...] = (
         _MW,
     ),
     Metric("ml_prediction_error_ratio", "gauge", "ratio", "Share of requests that ended in an error.", _MW),
+    Metric(
+        "ml_prediction_outlier_ratio",
+        "gauge",
+        "ratio",
+        "Share of rows that the baseline does not know. `reason`: a value far beyond its range or an unseen category "
+        "(range), values that do not go together (distance), a number or a score far beyond its range (prediction).",
+        (*_MW, *_REASON),
+        _REASON,
+    ),
+    Metric(
+        "ml_prediction_baseline_outlier_ratio",
+        "gauge",
+        "ratio",
+        "ml_prediction_outlier_ratio of the baseline, each row judged by its other days.",
+        (*_MB, *_REASON),
+        _REASON,
+    ),
+    Metric(
+        "ml_prediction_outlier_critical_ratio",
+        "gauge",
+        "ratio",
+        "Excess of the outlier ratio over the baseline's that a window of this size exceeds with probability alpha "
+        "without any change.",
+        (*_MWB, *_REASON),
+        _REASON,
+    ),
     # latency
     Metric(
         "ml_prediction_latency_seconds",

@@ -9,7 +9,7 @@ from ml_exporter.columns import codes, nulls
 from ml_exporter.groups import Groups
 from ml_exporter.layout import CategoryBins, FeatureBins, Floats, NumericBins, Vector
 from ml_exporter.records import FEATURE_PREFIX
-from ml_exporter.statistics.binner import Binner, make_binner
+from ml_exporter.statistics.binner import Binner, Codes, make_binner
 from ml_exporter.units import Z2_UNIT, Z_LIMIT, Z_UNIT
 
 
@@ -32,8 +32,18 @@ def standardise(x: Floats, bins: NumericBins) -> Floats:
     return z
 
 
-def count_numeric(x: Floats, item: NumericBins, binner: Binner, groups: Groups, cells: Mapping[str, Vector]) -> None:
-    """Counts and sums of one numeric feature, into its cells."""
+def count_numeric(
+    x: Floats,
+    item: NumericBins,
+    binner: Binner,
+    groups: Groups,
+    cells: Mapping[str, Vector],
+    kept: Floats | None = None,
+) -> None:
+    """Counts and sums of one numeric feature, into its cells.
+
+    Into `kept` (n,) go the standardised values as they are summed: clipped, and 0 for what is no number.
+    """
     z = standardise(x, item)
     codes = binner.codes(x, z)
     counts = groups.counts(codes, binner.width)
@@ -48,6 +58,8 @@ def count_numeric(x: Floats, item: NumericBins, binner: Binner, groups: Groups, 
     if beyond.any():
         cells["clipped"][:, 0] = groups.where(beyond)
         np.clip(z, -Z_LIMIT, Z_LIMIT, out=z)
+    if kept is not None:
+        kept[:] = z
     if item.low > -np.inf or item.high < np.inf:
         outside = (x < item.low) | (x > item.high)
         if outside.any():
@@ -61,16 +73,16 @@ def count_numeric(x: Floats, item: NumericBins, binner: Binner, groups: Groups, 
 
 def count_categorical(
     table: pa.Table, item: CategoryBins, known: pa.Array, groups: Groups, cells: Mapping[str, Vector]
-) -> None:
-    """Counts of one categorical feature, into its cells.
+) -> Codes | None:
+    """Counts of one categorical feature, into its cells. Returns the bin of each row (n,), None without the column.
 
-    The last bin holds every category that the reference does not know.
+    The last bin holds every category that the reference does not know; the code of nulls is behind it.
     """
     name = FEATURE_PREFIX + item.name
     other, null = len(item.categories), len(item.categories) + 1
     if name not in table.column_names:
         cells["null"][:, 0] = np.bincount(groups.index, minlength=groups.count)
-        return
+        return None
     column = table.column(name)
     found = codes(column, known, other)
     if column.null_count:
@@ -80,3 +92,4 @@ def count_categorical(
     cells["null"][:, 0] = counts[:, null]
     cells["valid"][:, 0] = counts[:, :null].sum(axis=1)
     cells["unseen"][:, 0] = counts[:, other]
+    return found

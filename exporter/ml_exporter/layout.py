@@ -1,9 +1,9 @@
 """The layout of a vector: which cell means what.
 
 All that is known of a set of predictions is one int64 vector. The layout names its slices: a head (rows, predictions,
-flags, scores, latency, labels, quality), then one slice for each feature. A slice holds its own denominators and a
-digest of everything that gives its cells a meaning (edges, categories, units), so that vectors made under another
-configuration can be projected slice by slice.
+flags, scores, latency, labels, quality), then one slice for each feature, then whole rows. A slice holds its own
+denominators and a digest of everything that gives its cells a meaning (edges, categories, units), so that vectors made
+under another configuration can be projected slice by slice.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ml_exporter.joint import Joint
 from ml_exporter.tasks import Plan, Regression, Task
 from ml_exporter.units import DELAY_UNIT, LATENCY_UNIT, PROBABILITY_UNIT, Z2_UNIT, Z_LIMIT, Z_UNIT
 
@@ -76,6 +77,7 @@ class Layout:
     """The cells of a model's vector. Edges are inner edges: bin i holds edges[i-1] <= x < edges[i].
 
     `align` says into whose pane quality counts fall: that of the prediction's time, or of the label's (`arrival`).
+    `joint` is what the reference knows of whole rows, if anything.
 
     >>> from ml_exporter.tasks import Binary
     >>> task = Binary(("no", "yes"), 0.5, (0.5,))
@@ -89,6 +91,7 @@ class Layout:
     delay_bounds: tuple[float, ...]
     features: tuple[FeatureBins, ...] = ()
     align: Align = "prediction"
+    joint: Joint | None = None
     slices: tuple[Slice, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,7 +111,7 @@ class Layout:
     @cached_property
     def head(self) -> "Layout":
         """The same layout without features. Its vectors are the first `head.size` cells of this one's."""
-        return replace(self, features=())
+        return replace(self, features=(), joint=None)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -182,6 +185,7 @@ def _place(layout: Layout) -> list[Slice]:
         else:
             meaning = ["categorical", item.categories]
         plan.append((f"feature:{item.name}", item.fields, meaning))
+    plan += layout.joint.plans() if layout.joint else []
     slices, start = [], 0
     for name, fields, meaning in plan:
         places, offset = {}, 0

@@ -11,13 +11,16 @@ import pyarrow.compute as pc
 
 from ml_exporter.baseline import Baseline
 from ml_exporter.calibration import Reference, calibrate
-from ml_exporter.config import VERSION, Config, Model, label_stream, prediction_stream, segment_limits
+from ml_exporter.config import VERSION, Config, Model, Time, label_stream, prediction_stream, segment_limits
 from ml_exporter.counting import Counting, Timing, micros
+from ml_exporter.crossfit import fit_joint
 from ml_exporter.errors import BaselineError, Problem
 from ml_exporter.fitting import fit_layout
+from ml_exporter.groups import group_rows
 from ml_exporter.ingest import FinishedLogs, read_all
-from ml_exporter.layout import Layout
-from ml_exporter.panes import Grid
+from ml_exporter.layout import Layout, project
+from ml_exporter.oddness import make_joint_counter
+from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import SEGMENT_PREFIX, Batch, schema
 from ml_exporter.segments import ranked
 
@@ -64,6 +67,7 @@ def make(config: Config, name: str, logs: ReferenceLogs, directory: Path) -> Mad
         known = read_all(config.sources[model.labels.source], logs.labels, wanted, directory)
         labels = _together(known.batches, schema(wanted.fields))
     reference = _count(fit_layout(table, model, config.time, labels), config, model, (table, labels))
+    reference = with_joint(reference, table, config.time)
     limits = {by: limit for by, limit in segment_limits(model).items() if by != VERSION}
     names = {by: ranked(table.column(SEGMENT_PREFIX + by), limit) for by, limit in limits.items()}
     made = replace(calibrate(name, model, config.time, reference), segments=names)
@@ -89,6 +93,22 @@ def _count(layout: Layout, config: Config, model: Model, tables: tuple[pa.Table,
     maturity = _delay_seconds(predictions, labels) if own or labels is not None else None
     times = predictions.column("timestamp").to_numpy()
     return Reference(counting.panes, int(times.min()), int(times.max()), maturity)
+
+
+def with_joint(reference: Reference, table: pa.Table, time: Time) -> Reference:
+    """The counted reference with whole rows: each judged by what the other days show (`crossfit`)."""
+    old = reference.panes
+    fitted = fit_joint(table, old.layout, time)
+    panes = Panes(replace(old.layout, joint=fitted.joint), old.grid, old.newest_us)
+    projection = project(old.layout.slices, panes.layout.slices)
+    for (kind, start_us), vector in old.items():
+        panes.add(kind, start_us, projection(vector))
+    counter = make_joint_counter(panes.layout, fitted.joint)
+    keys, groups = group_rows(panes.keys(np.asarray(table.column("timestamp").to_numpy(), np.int64)))
+    matrix = np.zeros((groups.count, panes.layout.size), np.int64)
+    counter.count(fitted.odd, groups, matrix)
+    panes.add_groups(keys, matrix)
+    return replace(reference, panes=panes, warnings=fitted.warnings)
 
 
 def _delay_seconds(predictions: pa.Table, labels: pa.Table | None) -> float | None:

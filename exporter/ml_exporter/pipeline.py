@@ -13,6 +13,7 @@ from ml_exporter.catalogue import HistogramSample, Sample
 from ml_exporter.charting import charts_of
 from ml_exporter.config import VERSION, Config, Model, Time, window_seconds
 from ml_exporter.counting import NO_VERSION, Counting, micros
+from ml_exporter.joint import REASONS
 from ml_exporter.layout import Layout, Vector
 from ml_exporter.parts import earlier_of, pairs_of, segments_of
 from ml_exporter.records import LABEL_STATUSES, VIOLATION_KINDS
@@ -108,7 +109,8 @@ def alerting_series(model: Model) -> Mapping[str, int]:
     shift = "prediction_mean_shift" if model.task == "regression" else "prediction_class_shift"
     drift = {"feature_psi": features, "feature_mean_shift": numeric, "prediction_psi": 1, shift: 1}
     asked = {f"feature_{METRICS[name]}": features if name == "js" else numeric for name in model.features.distances}
-    return drift | asked | {NULL_RATIO: features}
+    joint = {"prediction_outlier_ratio": len(REASONS)} | ({"multivariate_drift": 1} if numeric > 1 else {})
+    return drift | asked | joint | {NULL_RATIO: features}
 
 
 def alerting_windows(model: Model, time: Time, signal: str) -> tuple[str, ...]:

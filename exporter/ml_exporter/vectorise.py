@@ -13,7 +13,8 @@ from ml_exporter.columns import floats, present, true
 from ml_exporter.features import count_categorical, count_numeric, lookup
 from ml_exporter.groups import Groups
 from ml_exporter.heads import Head, Scored, Values, make_head
-from ml_exporter.layout import CategoryBins, Floats, Layout, NumericBins, Vector
+from ml_exporter.layout import Bools, CategoryBins, Floats, Layout, NumericBins, Vector
+from ml_exporter.oddness import JointCounter, make_joint_counter
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.binner import Binner, make_binner
 from ml_exporter.units import DELAY_UNIT, LATENCY_UNIT
@@ -28,6 +29,7 @@ class Vectoriser:
     latency: Binner
     delay: Binner
     features: tuple[Binner | pa.Array, ...]
+    joint: JointCounter | None
 
     def predictions(self, table: pa.Table, groups: Groups, joinable: bool) -> tuple[Vector, Scored]:
         """Vectors of predictions, shape (groups, cells), and what a join needs.
@@ -42,13 +44,30 @@ class Vectoriser:
         if joinable:
             known = scored.known & present(table, "id")
             self.layout.cells(matrix, "labels")["joinable"][:, 0] = groups.where(known)
+        z, unseen = self._features(table, groups, matrix)
+        if self.joint is not None:
+            self.joint.count(self.joint.look(z, unseen, scored, self.head.judged(scored)), groups, matrix)
+        return matrix, scored
+
+    def _features(self, table: pa.Table, groups: Groups, matrix: Vector) -> tuple[Floats, Bools]:
+        """Counts every feature. Returns what whole rows are judged by, if they are.
+
+        That is: the standardised values (features, n) of the numeric features, and which rows (n,) have a category that
+        the reference does not know.
+        """
+        kept = len([item for item in self.layout.features if isinstance(item, NumericBins)]) if self.joint else 0
+        z, unseen = np.empty((kept, table.num_rows)), np.zeros(table.num_rows, np.bool_)
+        places = iter(z)
         for item, found in zip(self.layout.features, self.features, strict=True):
             cells = self.layout.cells(matrix, FEATURE_PREFIX + item.name)
             if isinstance(item, NumericBins) and isinstance(found, Binner):
-                count_numeric(floats(table, FEATURE_PREFIX + item.name), item, found, groups, cells)
+                values = floats(table, FEATURE_PREFIX + item.name)
+                count_numeric(values, item, found, groups, cells, next(places, None))
             elif isinstance(item, CategoryBins):
-                count_categorical(table, item, found, groups, cells)
-        return matrix, scored
+                codes = count_categorical(table, item, found, groups, cells)
+                if self.joint and codes is not None and cells["unseen"].any():
+                    unseen |= codes == len(item.categories)
+        return z, unseen
 
     def _flags(self, table: pa.Table, groups: Groups, matrix: Vector) -> None:
         cells = self.layout.cells(matrix, "flags")
@@ -104,7 +123,9 @@ class Vectoriser:
 def make_vectoriser(layout: Layout) -> Vectoriser:
     """The lookup tables of a layout."""
     lookups = tuple(lookup(item) for item in layout.features)
-    return Vectoriser(layout, make_head(layout), _upper(layout.latency_bounds), _upper(layout.delay_bounds), lookups)
+    bounds = (_upper(layout.latency_bounds), _upper(layout.delay_bounds))
+    joint = make_joint_counter(layout, layout.joint) if layout.joint else None
+    return Vectoriser(layout, make_head(layout), *bounds, lookups, joint)
 
 
 def _upper(bounds: tuple[float, ...]) -> Binner:

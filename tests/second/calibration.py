@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
-from tests.second import distances, vitals
+from tests.second import distances, outliers, vitals
 from tests.second.logs import number
 from tests.second.statistics import SQUARE_UNIT, UNIT, Z2_UNIT, Json, delong, psi, rounded
 
@@ -131,7 +131,7 @@ def phis(document: Json, table: pd.DataFrame) -> dict[str, Json]:
 
     A statistic without error, such as the null ratio of a feature that is never null, has 1.
     """
-    return phis_of(_measures(document), table)
+    return phis_of(_measures(document), outliers.crossfitted(document, table))
 
 
 def phis_of(measures: Mapping[str, "Measure"], table: pd.DataFrame) -> dict[str, Json]:
@@ -185,7 +185,7 @@ def _measures(document: Json) -> Mapping[str, Measure]:
 
 
 def of_features(document: Json) -> Mapping[str, Measure]:
-    """The statistics of features whose noise an artefact holds."""
+    """The statistics of features and of whole rows whose noise an artefact holds."""
     measures: dict[str, Measure] = {}
     for name, item in document["features"].items():
         measures[f"null:{name}"] = lambda rows, name=name: share_estimate(
@@ -193,6 +193,10 @@ def of_features(document: Json) -> Mapping[str, Measure]:
         )
         if item["kind"] == "numeric":
             measures[f"mean:{name}"] = _mean_of(item, f"feature:{name}")
+    for reason in ("outliers", *outliers.REASONS):
+        measures[f"outlier:{reason}"] = lambda rows, reason=reason: share_estimate(rows[f"odd:{reason}"].to_numpy())
+    if "reconstruction" in document["joint"]["counts"]:
+        measures["reconstruction"] = lambda rows: mean_estimate(*outliers.errors(rows))
     return measures
 
 

@@ -9,7 +9,7 @@ mean). The ends of their intervals stand on rounded squares too; without roundin
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from sklearn.metrics import (
     recall_score,
     roc_auc_score,
 )
-from tests.second import distances, history
+from tests.second import distances, history, outliers
 from tests.second.logs import number, usable_labels
 from tests.second.statistics import (
     SQUARE_UNIT,
@@ -125,7 +125,11 @@ class Artefact:
     def phi(self, window: str, seconds: float, statistic: str) -> Json:
         return self._learned("phi", window, seconds, statistic) or {"windows": 0, "phi": 1.0}
 
-    def _learned(self, kind: str, window: str, seconds: float, name: str) -> Json | None:
+    def skew(self, window: str, seconds: float) -> float:
+        """Of the means of reconstruction errors."""
+        return float(self._learned("skew", window, seconds, "reconstruction") or 0.0)
+
+    def _learned(self, kind: str, window: str, seconds: float, name: str) -> Any:
         """Of windows of this length; else of the longest shorter ones, else of the shortest longer ones."""
         lengths, noise = self.document["time"]["windows"], self.document["noise"]
         known = [item for item in noise if name in noise[item].get(kind, {})]
@@ -186,11 +190,12 @@ def expected(
     task = task or BINARY
     found = list(_identity(document, settings, table, labels, task))
     found += [*_reference(document), *task.reference(document)]
+    table = outliers.judged(document, table)
     found += _before(Artefact(document), settings, table, task)
     found += _history(document, settings, table) if task.name == "binary" else []
     for window, (start, end) in settings.windows.items():
         rows = table[(table["timestamp"] >= start) & (table["timestamp"] < end)]
-        for part in (_volume, _features, _nulls, _drift, _distances, _flags, _latency, _labels, *task.parts):
+        for part in (_volume, _features, _nulls, _drift, _distances, _outliers, _flags, _latency, _labels, *task.parts):
             found += part(Artefact(document), settings, window, rows)
     keys = [(item.name, frozenset({**item.labels, "model": settings.model}.items())) for item in found]
     assert len(set(keys)) == len(keys)
@@ -201,7 +206,7 @@ def alpha_of(document: Json, settings: Settings, window: str) -> float:
     """One test's share of a month's false alarms: drift over days or more, all hours of a day's nulls as one."""
     kinds = [item["kind"] for item in document["features"].values()]
     lengths = {name: settings.seconds(name) / DAY for name in settings.windows}
-    series = len(kinds) + kinds.count("numeric") + 2
+    series = len(kinds) + kinds.count("numeric") + 2 + len(outliers.REASONS) + (kinds.count("numeric") > 1)
     series += sum(len(kinds) if name == "js" else kinds.count("numeric") for name in settings.distances)
     drift = sum(series * 30 / days for days in lengths.values() if days >= 1)
     nulls = 30 * len(kinds) if "1h" in lengths else 0
@@ -229,6 +234,7 @@ def _identity(
     yield exact("ml_exporter_join_pending_rows", len(orphans), side="labels")
     drift = ["feature_psi", "feature_mean_shift", "prediction_psi", task.shift]
     drift += [f"feature_{distances.METRICS[name]}" for name in settings.distances]
+    drift += ["prediction_outlier_ratio", *(["multivariate_drift"] if len(outliers.numeric(document)) > 1 else [])]
     for window in settings.windows:
         for signal in ["feature_null_ratio"] if window == "1h" else drift:
             yield close("ml_false_alarm_alpha", alpha_of(document, settings, window), signal=signal, window=window)
@@ -266,6 +272,7 @@ def _history(document: Json, settings: Settings, table: pd.DataFrame) -> Iterato
 
 def _reference(document: Json) -> Iterator[Found]:
     """What follows from the artefact's counts alone."""
+    yield from _baseline_outliers(document)
     base = {"baseline": "reference"}
     for name, item in document["features"].items():
         counts, kind = item["counts"], item["kind"]
@@ -278,6 +285,37 @@ def _reference(document: Json) -> Iterator[Found]:
         else:
             share = counts["unseen"] / counts["valid"]
             yield exact("ml_feature_baseline_unseen_category_ratio", share, feature=name, **base)
+
+
+def _outliers(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+    """Shares of odd rows and their excess, and the shift of the reconstruction error."""
+    document, alpha = artefact.document, alpha_of(artefact.document, settings, window)
+    reference, counts = document["reference"], document["joint"]["counts"]
+    length = (reference["end_us"] - reference["start_us"]) / 1e6 / settings.seconds(window)
+    for kind in ("outliers", *outliers.REASONS):
+        known, m = counts["outliers"][kind], counts["outliers"]["rows"]
+        at = {"window": window} | ({} if kind == "outliers" else {"reason": kind})
+        yield exact("ml_prediction_outlier_ratio", rows[f"odd:{kind}"].sum() / len(rows), **at)
+        noise = artefact.phi(window, settings.seconds(window), f"outlier:{kind}")
+        scale = (min(len(rows), m / length), m)
+        limit = outliers.critical_excess(alpha, (known + 0.5) / (m + 1), scale, noise)
+        yield close("ml_prediction_outlier_critical_ratio", limit, **at, baseline="reference")
+    if "reconstruction" in rows:
+        mean, deviation, m = outliers.deviations(document)
+        noise = artefact.phi(window, settings.seconds(window), "reconstruction")
+        error = np.sqrt(noise["phi"] * (1 / len(rows) + 1 / m))
+        limit = outliers.skewed(sigmas(alpha, 1, noise), artefact.skew(window, settings.seconds(window)))
+        at = {"window": window, "baseline": "reference"}
+        value = next(outliers.errors(rows)).mean()
+        yield close("ml_multivariate_drift", (value - mean) / deviation, **at)
+        yield close("ml_multivariate_drift_critical", limit * error, **at)
+
+
+def _baseline_outliers(document: Json) -> Iterator[Found]:
+    counts = document["joint"]["counts"]["outliers"]
+    for kind in ("outliers", *outliers.REASONS):
+        at = {"baseline": "reference"} | ({} if kind == "outliers" else {"reason": kind})
+        yield exact("ml_prediction_baseline_outlier_ratio", counts[kind] / counts["rows"], **at)
 
 
 def baseline_shares(document: Json) -> Iterator[Found]:

@@ -26,6 +26,10 @@ class Head(Protocol):
         """Predictions that were counted before: `predicted` (n,), `scores` (n, `Layout.join_scores`)."""
         ...
 
+    def judged(self, scored: Scored) -> Floats:
+        """What a prediction is judged by (n,): its score, its confidence, or the number itself; NaN for none."""
+        ...
+
     def actual(self, column: pa.ChunkedArray) -> Values:
         """Labels as a join keeps them (n,). What is no label of this task is not `known`."""
         ...

@@ -65,6 +65,10 @@ class BinaryHead:
         """Predictions that were counted before, with the bins of their scores found again."""
         return Scored(predicted, scores, probability_bins(scores[:, 0], self.binner))
 
+    def judged(self, scored: Scored) -> Floats:
+        """The scores."""
+        return scored.scores[:, 0]
+
     def actual(self, column: pa.ChunkedArray) -> Values:
         """Labels as class indices."""
         return class_codes(column, self.task.classes)

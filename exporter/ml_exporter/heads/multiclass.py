@@ -50,7 +50,7 @@ class MulticlassHead:
         cells = self.layout.cells(matrix, "scores")
         count_scores(predicted, scored.bin, kept, groups, cells["histogram"], self._width)
         cells["invalid"][:, 0] = groups.where(~usable & ~np.isnan(scores).all(axis=1))
-        count_confidence(self._confidence(scored), kept, groups, self.layout.cells(matrix, "flags"))
+        count_confidence(self.judged(scored), kept, groups, self.layout.cells(matrix, "flags"))
         return scored
 
     @property
@@ -71,8 +71,8 @@ class MulticlassHead:
         best = np.where(usable[:, None], scores, 0.0).argmax(axis=1).astype(np.int16)
         return np.where(usable, best, np.int16(UNKNOWN_CLASS))
 
-    def _confidence(self, scored: Scored) -> Floats:
-        """The score of each predicted class, NaN for none; shape (n,)."""
+    def judged(self, scored: Scored) -> Floats:
+        """The confidences: the score of each predicted class, NaN for none; shape (n,)."""
         place = np.maximum(scored.predicted, 0) if self.task.class_score_edges else np.zeros(len(scored.predicted))
         confidence: Floats = np.take_along_axis(scored.scores, place.astype(np.intp)[:, None], axis=1)[:, 0]
         return confidence
@@ -80,7 +80,7 @@ class MulticlassHead:
     def scored(self, predicted: Values, scores: Floats) -> Scored:
         """Predictions that were counted before, with the bins of their confidences found again."""
         found = Scored(predicted, scores, np.zeros(0, np.intp))
-        return Scored(predicted, scores, probability_bins(self._confidence(found), self.binner))
+        return Scored(predicted, scores, probability_bins(self.judged(found), self.binner))
 
     def actual(self, column: pa.ChunkedArray) -> Values:
         """Labels as class indices."""
@@ -91,7 +91,7 @@ class MulticlassHead:
         quality = self.layout.cells(matrix, "quality")
         known, predicted = actual.astype(np.intp), scored.predicted.astype(np.intp)
         self._answers(known, predicted, groups, quality)
-        confidence = self._confidence(scored)
+        confidence = self.judged(scored)
         usable = ~np.isnan(confidence)
         kept, right = groups.take(usable), (known == predicted)[usable]
         before = predicted[usable] * (STATES * self._width) + scored.bin[usable]

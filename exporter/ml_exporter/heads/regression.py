@@ -39,6 +39,10 @@ class RegressionHead:
         """Predictions that were counted before."""
         return Scored(predicted, scores, np.full(len(predicted), -1, np.intp))
 
+    def judged(self, scored: Scored) -> Floats:
+        """The predicted numbers."""
+        return np.asarray(scored.predicted, np.float64)
+
     def actual(self, column: pa.ChunkedArray) -> Values:
         """Labels as numbers."""
         return np.asarray(pc.fill_null(column, np.nan).to_numpy(), np.float64)

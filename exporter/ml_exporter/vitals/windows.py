@@ -176,6 +176,13 @@ def phi_of(baseline: Baseline, window: Window, statistic: str) -> Phi:
     return Phi(0, 1.0) if nearest is None else known[nearest]
 
 
+def skew_of(baseline: Baseline, window: Window, statistic: str) -> float:
+    """The skewness of a statistic over windows of this length, borrowed as phi is; 0 where nothing was learned."""
+    known = {name: noise.skew[statistic] for name, noise in baseline.noise.items() if statistic in noise.skew}
+    nearest = _nearest(baseline, window, known)
+    return 0.0 if nearest is None else known[nearest]
+
+
 def psi_noise_of(baseline: Baseline, window: Window, name: str) -> PsiNoise | None:
     """How the PSI of a feature (or `SCORE`) varies over windows of this length.
 
