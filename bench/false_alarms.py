@@ -5,8 +5,8 @@ counted on the rest, in three rotations. April to December then run against all 
 and default answers by the hour), with all labels that ever came.
 
 This is done without Prometheus. `for`, sliding windows and the short partners of paging alerts are left out, so it
-counts days on which a limit is exceeded, not notifications. Mean shift and the PSI of the scores share the budget of
-false alarms, so they are counted too, though the pack has no alert on them.
+counts days on which a limit is exceeded, not notifications. Mean shift, the PSI of the scores, outliers of each reason
+and multivariate drift share the budget of false alarms, so they are counted too, whether or not the pack has an alert.
 """
 
 import sys
@@ -29,9 +29,10 @@ from ml_exporter.config import Model, Source, Time, parse
 from ml_exporter.counting import Counting, Timing
 from ml_exporter.fitting import fit_layout
 from ml_exporter.layout import Layout, Vector
+from ml_exporter.make_baseline import with_joint
 from ml_exporter.pipeline import alpha
 from ml_exporter.records import FEATURE_PREFIX, Batch
-from ml_exporter.vitals import Vital, data, drift, prediction, quality
+from ml_exporter.vitals import Vital, data, drift, multivariate, outliers, prediction, quality
 from ml_exporter.vitals.windows import Window, Windows
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +41,7 @@ CACHE = ROOT / ".tools" / "cache"
 MODEL = "flight_delay"
 DAY, HOUR = "1d", "1h"
 PSI_LIMIT, MEAN_SHIFT_LIMIT, CLASS_SHIFT_LIMIT, NULL_LIMIT = 0.1, 3.0, 0.1, 0.05
+OUTLIER_LIMIT, MULTIVARIATE_LIMIT = 0.005, 1.0
 """The smallest effects that anybody alerts on; the pack's own limit for PSI is larger."""
 LENGTH_US = {DAY: 86_400_000_000, HOUR: 3_600_000_000}
 EVER_US = 1 << 61
@@ -52,6 +54,8 @@ DAILY: tuple[Vital, ...] = (
     prediction.class_ratios,
     prediction.class_shift,
     prediction.score_psi,
+    outliers.outlier_ratio,
+    multivariate.drift,
     quality.quality,
 )
 NULLS: tuple[Vital, ...] = (data.volume, data.feature_quality, data.baseline_feature_quality, data.null_noise)
@@ -125,7 +129,8 @@ def baseline_of(found: Flights, predictions: pa.Table) -> Baseline:
     """The artefact of these rows, for windows of a day and of an hour."""
     model = _judged(found.model)
     layout = fit_layout(predictions, model, Time())
-    return calibrate(MODEL, model, Time(), counted(layout, found, predictions))
+    reference = with_joint(counted(layout, found, predictions), predictions, Time())
+    return calibrate(MODEL, model, Time(), reference)
 
 
 def _judged(model: Model) -> Model:
@@ -207,6 +212,27 @@ def noise_alarms(values: Values, psi_limit: float, shift_limit: float) -> Iterat
         change = values["ml_prediction_class_ratio"][labels] - values["ml_prediction_baseline_class_ratio"][labels]
         if abs(change) >= shift_limit and abs(value) > critical:
             yield Alarm("prediction_class_shift", "warning", "/".join(labels), change, shift_limit)
+
+    yield from row_alarms(values)
+
+
+def row_alarms(values: Values) -> Iterator[Alarm]:
+    """Outliers of each reason, and multivariate drift."""
+    for labels, excess, critical in outlier_excess(values):
+        if excess > max(critical, OUTLIER_LIMIT):
+            yield Alarm("outliers", "warning", labels[0], excess, max(critical, OUTLIER_LIMIT))
+    for labels, value in values["ml_multivariate_drift"].items():
+        limit = max(MULTIVARIATE_LIMIT, values["ml_multivariate_drift_critical"][labels])
+        if abs(value) > limit:
+            yield Alarm("multivariate_drift", "warning", "", value, limit)
+
+
+def outlier_excess(values: Values) -> Iterator[tuple[tuple[str, ...], float, float]]:
+    """Every reason, how many more outliers there are than in the reference, and what that exceeds only by chance."""
+    for labels, value in values["ml_prediction_outlier_ratio"].items():
+        if labels:
+            excess = value - values["ml_prediction_baseline_outlier_ratio"][labels]
+            yield labels, excess, values["ml_prediction_outlier_critical_ratio"][labels]
 
 
 def quality_alarms(values: Values, limits: Limits) -> Iterator[Alarm]:
@@ -340,6 +366,9 @@ def _significance(values: Values) -> Iterator[bool]:
         found = [(labels, abs(value)) for labels, value in values[name + "_sigmas"].items()]
         kept = found[:1] if "class" in name else found
         yield from (value > values[name + "_critical_sigmas"][labels] for labels, value in kept)
+    yield from (excess > critical for _, excess, critical in outlier_excess(values))
+    for labels, value in values["ml_multivariate_drift"].items():
+        yield abs(value) > values["ml_multivariate_drift_critical"][labels]
 
 
 def in_blocks(day: np.ndarray) -> np.ndarray:

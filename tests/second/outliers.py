@@ -153,14 +153,13 @@ def _strange_answers(
 
 
 def critical_excess(alpha: float, share: float, rows: tuple[float, float], noise: Json) -> float:
-    """One-sided, with the skew of a binomial count in units of phi."""
+    """One-sided, with the skew of a negative binomial count."""
     n, m = rows
     q = sigmas(2 * alpha, 1, noise)
-    mean, variance, skew = stats.bernoulli.stats(share, moments="mvs")
-    assert mean == share
-    skew *= np.sqrt(noise["phi"] / n)
-    normal = q * np.sqrt(noise["phi"] * variance * (1 / n + 1 / m))
-    return float(normal + max(0.0, skew * (q**2 - 1) / 6 * np.sqrt(noise["phi"] * variance / n)))
+    variance, skew = stats.bernoulli.stats(share, moments="vs")
+    deviation = np.sqrt(variance * noise["phi"] / n)
+    skew *= (2 - 1 / noise["phi"]) * np.sqrt(noise["phi"] / n)
+    return float(q * deviation * np.sqrt(1 + n / m) + max(0.0, deviation * skew * (q**2 - 1) / 6))
 
 
 def skewed(q: float, skewness: float) -> float:

@@ -13,9 +13,10 @@ def critical_excess(alpha: float, share: float, rows: tuple[float, float], windo
 
     `rows` are those of the window (n) and of the reference (M); `phi` was learned from `windows` windows. The error is
     binomial, `sqrt(p (1 - p) (1/n + 1/M) phi)`. Of rare rows a window has few or none, so that the distribution is
-    skewed, and what lies beyond a normal limit is too often there: the limit is `q` errors, and `phi (1 - 2p)
-    (q² - 1) / (6n)` for the skew of a binomial count in units of phi (Cornish and Fisher 1938). q is the one-sided
-    quantile of the normal distribution, or of Student's t where phi was learned.
+    skewed, and what lies beyond a normal limit is too often there: the limit is `q` errors, and `(2 phi - 1) (1 - 2p)
+    (q² - 1) / (6n)` for the skew (Cornish and Fisher 1938) of a count whose rate varies between windows as a gamma
+    does: a negative binomial one, of which a binomial is the case phi = 1. q is the one-sided quantile of the normal
+    distribution, or of Student's t where phi was learned.
 
     >>> round(critical_excess(0.01, 0.001, (1000, 1e9), 0, 1.0), 5)  # 4.06 rows; P(5 or more of mean 1) is 0.0037
     0.00306
@@ -25,7 +26,7 @@ def critical_excess(alpha: float, share: float, rows: tuple[float, float], windo
     n, m = rows
     sigmas = critical_sigmas(2.0 * alpha, 1, windows, phi)
     error = math.sqrt(share * (1.0 - share) * (1.0 / n + 1.0 / m) * phi)
-    skew = phi * (1.0 - 2.0 * share) * (sigmas**2 - 1.0) / (6.0 * n)
+    skew = (2.0 * phi - 1.0) * (1.0 - 2.0 * share) * (sigmas**2 - 1.0) / (6.0 * n)
     return sigmas * error + max(0.0, skew)
 
 
