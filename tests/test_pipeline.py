@@ -393,9 +393,10 @@ def test_distances_that_are_asked_for_share_the_budget_of_false_alarms() -> None
     time = build.config().time
     features = build.replace_section(build.model().features, distances=("js", "ks"))
     more = alpha(build.model(features=features), time)
-    # a day: PSI 3, mean shift 2, score and class 1 each, nulls 3 by the hour; js adds 3 and ks 2
-    assert alpha(build.model(), time) == pytest.approx(1 / 30 / 10)
-    assert more == pytest.approx(1 / 30 / 15)
+    # a day: PSI 3, mean shift 2, score and class 1 each, outliers 3, multivariate 1, nulls 3 by the hour;
+    # js adds 3 and ks 2
+    assert alpha(build.model(), time) == pytest.approx(1 / 30 / 14)
+    assert more == pytest.approx(1 / 30 / 19)
 
 
 # all samples

@@ -88,7 +88,7 @@ def errors(values: np.ndarray) -> Vector:
 def test_multivariate_drift_is_the_shift_of_the_mean_in_deviations_of_the_reference() -> None:
     rng = np.random.default_rng(1)
     here, there = rng.gamma(4.0, 0.5, 100), rng.gamma(4.0, 0.4, 1000)
-    noise = {"1d": Noise({}, {"reconstruction": Phi(30, 4.0)}, {"reconstruction": 1.2})}
+    noise = {"1d": Noise({}, {"reconstruction": Phi(30, 4.0)}, skew={"reconstruction": 1.2})}
     baseline = build.baseline(LAYOUT, errors(there), noise=noise, **TEN_DAYS)
     found = build.values(multivariate.drift(build.windows(errors(here), alpha=ALPHA), baseline))
     value = (here.mean() - there.mean()) / there.std(ddof=1)
