@@ -32,7 +32,7 @@ from ml_exporter.layout import Layout, Vector
 from ml_exporter.make_baseline import with_joint
 from ml_exporter.pipeline import alpha
 from ml_exporter.records import FEATURE_PREFIX, Batch
-from ml_exporter.vitals import Vital, data, drift, multivariate, outliers, prediction, quality
+from ml_exporter.vitals import Vital, data, drift, multivariate, outliers, prediction, quality, shape
 from ml_exporter.vitals.windows import Window, Windows
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +56,8 @@ DAILY: tuple[Vital, ...] = (
     prediction.score_psi,
     outliers.outlier_ratio,
     multivariate.drift,
+    shape.answer_concentration,
+    shape.answer_spread,
     quality.quality,
 )
 NULLS: tuple[Vital, ...] = (data.volume, data.feature_quality, data.baseline_feature_quality, data.null_noise)
@@ -369,6 +371,10 @@ def _significance(values: Values) -> Iterator[bool]:
     yield from (excess > critical for _, excess, critical in outlier_excess(values))
     for labels, value in values["ml_multivariate_drift"].items():
         yield abs(value) > values["ml_multivariate_drift_critical"][labels]
+    for name, end in (("concentration", "_ratio"), ("spread", "")):
+        own, there = (values[f"ml_prediction_{kind}{name}{end}"] for kind in ("", "baseline_"))
+        limits = values[f"ml_prediction_{name}_critical{end}"]
+        yield from (abs(value - there[()]) > limits[labels] for labels, value in own.items())
 
 
 def in_blocks(day: np.ndarray) -> np.ndarray:

@@ -330,7 +330,7 @@ def test_counters_never_go_down() -> None:
 
 def test_alpha_is_the_budget_over_all_alerting_series() -> None:
     model, time = build.model(), build.config().time
-    drift = 3 + 2 + 1 + 1  # PSI of three features, mean shift of two, PSI of the scores, class shift
+    drift = 3 + 2 + 1 + 1 + 2  # PSI of three features, mean shift of two, PSI of the scores, class shift, their shape
     drift += 3 + 1  # outliers of three reasons, multivariate drift
     nulls = 3  # all hours of a day count as one test
     assert alpha(model, time) == pytest.approx(1.0 / ((drift + nulls) * 30))
@@ -350,6 +350,7 @@ def test_alpha_is_exported_for_what_alerts_read(hour: float, day: float) -> None
     daily = alpha(model, config.time)
     drift = ("feature_psi", "feature_mean_shift", "prediction_psi", "prediction_class_shift")
     drift += ("prediction_outlier_ratio", "multivariate_drift")
+    drift += ("prediction_concentration", "prediction_spread")
     assert exported == {(signal, window): daily for signal in drift for window in ("1d", "7d")} | {
         ("feature_null_ratio", "1h"): pytest.approx(daily / 24)
     }
@@ -393,10 +394,10 @@ def test_distances_that_are_asked_for_share_the_budget_of_false_alarms() -> None
     time = build.config().time
     features = build.replace_section(build.model().features, distances=("js", "ks"))
     more = alpha(build.model(features=features), time)
-    # a day: PSI 3, mean shift 2, score and class 1 each, outliers 3, multivariate 1, nulls 3 by the hour;
+    # a day: PSI 3, mean shift 2, score and class 1 each, shape 2, outliers 3, multivariate 1, nulls 3 by the hour;
     # js adds 3 and ks 2
-    assert alpha(build.model(), time) == pytest.approx(1 / 30 / 14)
-    assert more == pytest.approx(1 / 30 / 19)
+    assert alpha(build.model(), time) == pytest.approx(1 / 30 / 16)
+    assert more == pytest.approx(1 / 30 / 21)
 
 
 # all samples
@@ -429,7 +430,8 @@ def test_every_sample_is_declared_and_comes_once() -> None:
     counting.predictions(build.batch(read), now)
     counting.labels(build.batch(build.label(now, x, ("no", "yes")[x % 3 == 0]) for x in minutes if x % 9), now)
     psi = {name: PsiNoise(30, 9.0, 18.0, 1.0) for name in ("temp", SCORE)}
-    noise = Noise(psi, {"accuracy": Phi(30, 2.0)}, spread={"temp": SpreadNoise(30, 0.1, 0.04, 1000.0)})
+    phis = {name: Phi(30, 2.0) for name in ("accuracy", "concentration", "spread")}
+    noise = Noise(psi, phis, spread={"temp": SpreadNoise(30, 0.1, 0.04, 1000.0)})
     baseline = build.baseline(layout, noise={"1d": noise}, window_seconds={"1d": 86400.0})
     baseline = replace(baseline, independent=independent_of(baseline.layout, baseline.vector))
     remembered(counting, now - 60 * DAY, now)

@@ -19,7 +19,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from scipy import stats
 from tests import flight_logs
-from tests.second import calibration, distances, estimates, history, logs, outliers, statistics, vitals
+from tests.second import calibration, distances, estimates, history, logs, outliers, shape, statistics, tasks, vitals
 from tests.second.logs import joined, records
 from tests.second.vitals import Expected, Key, Settings, disagreements
 
@@ -173,7 +173,7 @@ def expected(run: Run) -> Expected:
     document = json.loads((run.folder / "baseline.json").read_text())
     predictions, labels = both_logs(run.folder / "logs")
     table = joined(predictions, labels, document["classes"], EXPIRE)
-    return vitals.expected(document, SETTINGS, table, labels, estimates.BINARY)
+    return vitals.expected(document, SETTINGS, table, labels, tasks.BINARY)
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +226,7 @@ def test_the_artefact_holds_the_distributions_over_the_days_of_the_reference(
     psi = calibration.psi_noise(document, table)
     phi = calibration.phis(document, table) | estimates.phis(estimates.BINARY_MODEL, document, table)
     phi |= calibration.distance_phis(known)
+    phi |= calibration.phis_of(shape.measures(document, shape.binary), table)
     assert (learned["psi"].keys(), learned["phi"].keys()) == (psi.keys(), phi.keys())
     for name, found in psi.items():
         assert learned["psi"][name] == pytest.approx(found, rel=1e-9), name

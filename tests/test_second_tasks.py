@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 from tests import delay_logs
-from tests.second import calibration, classes, estimates, numbers, outliers
+from tests.second import calibration, classes, estimates, numbers, outliers, shape, tasks
 from tests.second.calibration import Counted, Measure
 from tests.second.logs import records
 from tests.second.statistics import Json
@@ -36,18 +36,20 @@ class Kind(NamedTuple):
     counts: Counted
     measures: Callable[[Json], Mapping[str, Measure]]
     estimates: Callable[[Json, pd.DataFrame], dict[str, Json]]
+    answers: shape.Read
 
 
 KINDS = {
     "delay_kind": Kind(
-        estimates.MULTICLASS,
+        tasks.MULTICLASS,
         classes.joined,
         classes.counts,
         classes.measures,
         partial(estimates.phis, estimates.CLASS_MODEL),
+        shape.classes,
     ),
     "delay_minutes": Kind(
-        estimates.REGRESSION, numbers.joined, numbers.counts, numbers.measures, estimates.phis_of_numbers
+        tasks.REGRESSION, numbers.joined, numbers.counts, numbers.measures, estimates.phis_of_numbers, shape.numbers
     ),
 }
 CONFIG = """
@@ -140,6 +142,7 @@ def test_the_artefact_holds_the_distributions_over_the_days_of_the_reference(run
     phi = calibration.phis_of({**calibration.of_features(document), **kind.measures(document)}, table)
     phi |= kind.estimates(document, table)
     phi |= calibration.distance_phis(calibration.distance_noise(document, table))
+    phi |= calibration.phis_of(shape.measures(document, kind.answers), table)
     assert (learned["psi"].keys(), learned["phi"].keys()) == (psi.keys(), phi.keys())
     for name, found in psi.items():
         assert learned["psi"][name] == pytest.approx(found, rel=1e-9), name
@@ -147,7 +150,7 @@ def test_the_artefact_holds_the_distributions_over_the_days_of_the_reference(run
         assert learned["phi"][name] == pytest.approx(found, rel=1e-6), name
 
 
-@pytest.mark.parametrize("module", [classes, numbers, estimates, delay_logs])
+@pytest.mark.parametrize("module", [classes, numbers, estimates, shape, tasks, delay_logs])
 def test_they_share_no_code(module: ModuleType) -> None:
     nodes = list(ast.walk(ast.parse(Path(str(module.__file__)).read_text())))
     names = {alias.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}

@@ -139,7 +139,9 @@ def test_a_baseline_learns_phi_of_every_statistic(name: str) -> None:
         "confidence": macros,
         "regression": {"mean_absolute_error"},
     }
-    assert found.keys() == features | own[name] | {f"estimate:{measure}" for measure in estimated[name]}
+    distances = {f"{distance}:{item}" for distance in ("ks", "wasserstein") for item in ("temp", "wind")}
+    of_all = features | distances | {"concentration", "spread"}
+    assert found.keys() == of_all | own[name] | {f"estimate:{measure}" for measure in estimated[name]}
 
 
 def test_units_of_a_regression_come_from_its_labels() -> None:

@@ -14,7 +14,7 @@ from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.bins import psi_groups
 from ml_exporter.statistics.dispersion import fit_dispersion, phi
 from ml_exporter.statistics.excess import skewness
-from ml_exporter.vitals import data, distances, drift, estimate, multivariate, outliers, prediction, quality
+from ml_exporter.vitals import data, distances, drift, estimate, multivariate, outliers, prediction, quality, shape
 from ml_exporter.vitals.windows import Estimate
 
 MINIMUM_ROWS = 20
@@ -134,6 +134,7 @@ def _estimates(layout: Layout, vector: Vector) -> Iterator[tuple[str, Estimate |
     yield from prediction.estimates(layout, vector)
     yield from outliers.estimates(layout, vector)
     yield from multivariate.estimates(layout, vector)
+    yield from shape.estimates(layout, vector)
     yield from quality.estimates(layout, vector)
 
 

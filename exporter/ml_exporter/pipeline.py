@@ -108,6 +108,7 @@ def alerting_series(model: Model) -> Mapping[str, int]:
     features = numeric + len(model.features.categorical)
     shift = "prediction_mean_shift" if model.task == "regression" else "prediction_class_shift"
     drift = {"feature_psi": features, "feature_mean_shift": numeric, "prediction_psi": 1, shift: 1}
+    drift |= {"prediction_concentration": 1, "prediction_spread": 1}
     asked = {f"feature_{METRICS[name]}": features if name == "js" else numeric for name in model.features.distances}
     joint = {"prediction_outlier_ratio": len(REASONS)} | ({"multivariate_drift": 1} if numeric > 1 else {})
     return drift | asked | joint | {NULL_RATIO: features}

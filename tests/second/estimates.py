@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import special
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score, roc_auc_score
-from tests.second import classes, numbers, vitals
+from tests.second import numbers, vitals
 from tests.second.statistics import SQUARE_UNIT, UNIT, Json, interval_sigmas, rounded
 from tests.second.vitals import Artefact, Check, Found, Settings, close, usable_scores
 
@@ -331,7 +331,7 @@ def _number_expectation(bins: np.ndarray, truth: np.ndarray) -> Expectation:
     return Expectation({name: truth[0][bins].mean()}, {name: truth[1][bins].sum() / n**2}, n)
 
 
-def _of_numbers(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
+def of_numbers(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
     document, sums = artefact.document, artefact.document["head"]["residuals"]
     parts = (np.array(sums["rows"]), np.array(sums["absolute"]) / UNIT, np.array(sums["square"]) / SQUARE_UNIT)
     truth = _number_truth(np.array(parts), document["error"]["scale"])
@@ -357,12 +357,3 @@ def phis_of_numbers(document: Json, table: pd.DataFrame) -> dict[str, Json]:
         found = _number_expectation(bins, _number_truth(rest, unit))
         squares.append(_square(found, {"mean_absolute_error": error.mean() * unit}, rest[0].sum()))
     return phis_of(squares)
-
-
-def _with(task: vitals.Task, part: Callable[[Artefact, Settings, str, pd.DataFrame], Iterator[Found]]) -> vitals.Task:
-    return task._replace(parts=(*task.parts, part))
-
-
-BINARY = _with(vitals.BINARY, found_of(BINARY_MODEL))
-MULTICLASS = _with(classes.MULTICLASS, found_of(CLASS_MODEL))
-REGRESSION = _with(numbers.REGRESSION, _of_numbers)

@@ -206,7 +206,7 @@ def alpha_of(document: Json, settings: Settings, window: str) -> float:
     """One test's share of a month's false alarms: drift over days or more, all hours of a day's nulls as one."""
     kinds = [item["kind"] for item in document["features"].values()]
     lengths = {name: settings.seconds(name) / DAY for name in settings.windows}
-    series = len(kinds) + kinds.count("numeric") + 2 + len(outliers.REASONS) + (kinds.count("numeric") > 1)
+    series = len(kinds) + kinds.count("numeric") + 4 + len(outliers.REASONS) + (kinds.count("numeric") > 1)
     series += sum(len(kinds) if name == "js" else kinds.count("numeric") for name in settings.distances)
     drift = sum(series * 30 / days for days in lengths.values() if days >= 1)
     nulls = 30 * len(kinds) if "1h" in lengths else 0
@@ -235,6 +235,7 @@ def _identity(
     drift = ["feature_psi", "feature_mean_shift", "prediction_psi", task.shift]
     drift += [f"feature_{distances.METRICS[name]}" for name in settings.distances]
     drift += ["prediction_outlier_ratio", *(["multivariate_drift"] if len(outliers.numeric(document)) > 1 else [])]
+    drift += ["prediction_concentration", "prediction_spread"]
     for window in settings.windows:
         for signal in ["feature_null_ratio"] if window == "1h" else drift:
             yield close("ml_false_alarm_alpha", alpha_of(document, settings, window), signal=signal, window=window)

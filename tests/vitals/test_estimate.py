@@ -16,7 +16,7 @@ from ml_exporter.baseline import Baseline, Noise, Phi, dump, load
 from ml_exporter.layout import Layout, Vector
 from ml_exporter.statistics import score_edges
 from ml_exporter.units import LOSS_UNIT
-from ml_exporter.vitals import estimate
+from ml_exporter.vitals import estimate, quality
 from ml_exporter.vitals.truth import learn
 from ml_exporter.vitals.windows import Window, Windows
 
@@ -49,6 +49,7 @@ def vector_of(score: np.ndarray, label: np.ndarray, known: np.ndarray | None = N
     place = ((score >= THRESHOLD) * 3 + state) * bins + np.searchsorted(EDGES, score, side="right")
     layout.cells(vector, "scores")["histogram"][:] = np.bincount(place, minlength=6 * bins)
     cells, y, p = layout.cells(vector, "quality"), label[known], score[known]
+    cells["confusion"][:] = np.bincount(2 * y + (p >= THRESHOLD), minlength=4)
     cells["scored"][0] = known.sum()
     cells["log_loss"][0] = np.rint(-np.log(np.where(y, p, 1 - p)) * LOSS_UNIT).sum()
     cells["brier"][0] = np.rint((p - y) ** 2 * LOSS_UNIT).sum()
@@ -140,6 +141,20 @@ def test_it_does_not_follow_concept_drift_and_its_bias_says_so(drift: World) -> 
         assert abs(usual[f"bias:{name}"]) < usual[f"{name}_error"], name
     for name in ("accuracy", "log_loss", "brier_score"):
         assert abs(drifted[f"bias:{name}"]) > 3 * drifted[f"{name}_error"], name
+
+
+def warns(item: Mapping[str, float], base: Baseline, margin: float = 0.05) -> bool:
+    """What an alert on estimated accuracy reads: worse than the reference by the margin, and a bias within it."""
+    reference = quality.values(quality.labelled(LAYOUT, base.vector))["accuracy"]
+    return item["accuracy"] + item["accuracy_error"] < reference - margin and abs(item["bias:accuracy"]) < margin
+
+
+def test_what_an_alert_reads_shows_a_shift_and_is_silent_when_the_truth_has_changed() -> None:
+    """Silent also where both come together: the estimate has fallen, but cannot be trusted."""
+    rng, base = np.random.default_rng(17), reference(days=60)
+    worlds = {"usual": World(), "shift": World(centre=0.3), "drift": World(slope=-0.7), "both": World(0.3, -0.7)}
+    said = {name: warns(found(vector_of(*world.draw(rng, 20_000)), base), base) for name, world in worlds.items()}
+    assert said == {"usual": False, "shift": True, "drift": False, "both": False}
 
 
 def test_labels_of_selected_scores_mislead_what_came_true_not_the_estimate() -> None:

@@ -22,6 +22,7 @@ from ml_exporter.vitals import (
     prediction,
     quality,
     segments,
+    shape,
     versions,
 )
 from ml_exporter.vitals.windows import Windows
@@ -45,6 +46,8 @@ VITALS: tuple[Vital, ...] = (
     prediction.mean_shift,
     prediction.answers,
     outliers.outlier_ratio,
+    shape.answer_concentration,
+    shape.answer_spread,
     latency.quantiles,
     latency.over_limit,
     quality.quality,
