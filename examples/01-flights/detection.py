@@ -38,6 +38,13 @@ START_US = 1_365_573_600_000_000
 SIZES = ("small", "middle", "large")
 HOUR_US = 3_600_000_000
 
+ROUTING = """# No ladder: escalation counts minutes, and the rules are evaluated more seldom here.
+default: {pages: oncall, warnings: channel}
+receivers:
+  oncall: {webhook: {url: 'http://localhost:8060/oncall'}}
+  channel: {webhook: {url: 'http://localhost:8060/channel'}}
+"""
+
 HEAD = """# What is noticed
 
 Every fault of the library, injected into the flights of April 2013 at three sizes, with the rules of the pack and
@@ -76,6 +83,7 @@ def prepare(folder: Path, cache: Path) -> Path:
     path = folder / "ml-exporter.yaml"
     path.write_text(text.replace("        fallback: fallback\n", "        fallback: fallback\n        error: error\n"))
     shutil.copy(HERE / "thresholds.yaml", folder)
+    (folder / "routing.yaml").write_text(ROUTING)
     logs = make_baseline.ReferenceLogs(["reference/predictions.jsonl"], ["reference/labels.jsonl"])
     made = make_baseline.make(read_config(path), MODEL, logs, folder)
     (folder / "baseline.json").write_text(baseline.dump(made.baseline), encoding="utf-8")
@@ -164,7 +172,7 @@ def alerts(drilled: Drilled) -> Iterator[str]:
 @click.option("--out", type=click.Path(path_type=Path), help="File to write. Default: stdout.")
 @click.option("--sizes", default=",".join(SIZES), show_default=True)
 @click.option("--faults", default=",".join(BY_NAME), help="Default: all.")
-@click.option("--step-minutes", type=int, default=15, show_default=True)
+@click.option("--step-minutes", type=int, default=30, show_default=True)
 @click.option("--jobs", type=int, default=2, show_default=True)
 @click.option("--tools", type=click.Path(path_type=Path), default=ROOT / ".tools" / "latest" / "bin")
 @click.option("--cache", type=click.Path(path_type=Path), default=ROOT / ".tools" / "cache")
@@ -173,10 +181,10 @@ def main(out: Path | None, sizes: str, faults: str, step_minutes: int, jobs: int
     words = [size for size in SIZES if size in sizes.split(",")]
     names = [name for name in BY_NAME if name in faults.split(",")]
     tasks = [Task(BY_NAME[name], BY_NAME[name].sizes[SIZES.index(size)]) for name in names for size in words]
-    lengths = Lengths(6 * HOUR_US, 48 * HOUR_US, 36 * HOUR_US, step_minutes * 60_000_000)
+    lengths = Lengths(6 * HOUR_US, 48 * HOUR_US, 30 * HOUR_US, step_minutes * 60_000_000)
     with tempfile.TemporaryDirectory() as folder:
         path = prepare(Path(folder), cache)
-        settings = Settings(thresholds=path.parent / "thresholds.yaml")
+        settings = Settings(thresholds=path.parent / "thresholds.yaml", routing=path.parent / "routing.yaml")
         wanted = Offline(tasks, lengths, START_US, settings, tools, jobs)
         result = offline(load(path), MODEL, wanted, lambda text: click.echo(text, err=True))
     text = table(result, words)

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from ml_exporter.drilling import Drilled, Inhibitions, Schedule, Watch, seen_in
 from ml_exporter.drilling.alerts import Alert, Span
 from ml_exporter.drilling.answers import Answer
-from ml_exporter.drilling.charts import LIMIT
+from ml_exporter.drilling.charts import LIMIT, Reads
 from ml_exporter.drilling.page import page
 from ml_exporter.faults import BY_NAME
 
@@ -51,7 +51,7 @@ def rendered(runbook: str = "https://wiki/MLNulls"):
     told = {alert.labels: {"runbook_url": runbook, "description": HOSTILE}}
     seen = tuple(seen_in([alert], Watch((), watch.inhibitions, watch.receivers), PLAN, 12 * HOUR, told))
     drilled = Drilled(BY_NAME["null_spike"], 0.4, PLAN, seen, (alert,), "noticed", tuple(answers))
-    return page(HOSTILE, PLAN, [alert], [drilled], {"MLNulls": frozenset({"ml:nulls"})})
+    return page(HOSTILE, PLAN, [alert], [drilled], {"MLNulls": Reads(frozenset({"ml:nulls"}), frozenset({"nulls"}))})
 
 
 def test_what_logs_say_is_text():

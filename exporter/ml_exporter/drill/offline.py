@@ -56,7 +56,7 @@ class Result:
 
     def as_html(self) -> str:
         """The report as a page."""
-        return page(self.model, self.schedule, self.clean, self.drills, self.pack.signals)
+        return page(self.model, self.schedule, self.clean, self.drills, self.pack.reads)
 
 
 def offline(loaded: Loaded, name: str, wanted: Offline, progress: Progress) -> Result:

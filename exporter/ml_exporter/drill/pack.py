@@ -8,28 +8,30 @@ from pathlib import Path
 import yaml
 
 from ml_exporter import drilling, generate
+from ml_exporter.drilling import Reads
 
 JOB = "ml-exporter"
 _LEVEL = re.compile(r"\bml:(?!threshold\b|model\b)[a-z0-9_]+")
+_SIGNAL = re.compile(r'signal="([^"]+)"')
 
 
 @dataclass(frozen=True)
 class Pack:
     """What promtool and amtool read, and what the rules read: their metrics, the job of the exporter.
 
-    `levels` asks for the recorded levels that alerts compare with limits, `signals` has those of each alert by name.
+    `reads` has what each alert reads, by name.
     """
 
     rules: drilling.RuleFiles
     names: frozenset[str]
     alertmanager: Path
     job: str
-    signals: Mapping[str, frozenset[str]]
+    reads: Mapping[str, Reads]
 
     @property
     def levels(self) -> str:
         """A selector of the levels of all alerts."""
-        names = sorted(frozenset[str]().union(*self.signals.values()))
+        names = sorted(frozenset[str]().union(*(item.levels for item in self.reads.values())))
         return f'{{__name__=~"{"|".join(names)}"}}'
 
 
@@ -37,16 +39,28 @@ def write(settings: generate.Settings, model: generate.ExpectedModel, folder: Pa
     """Generates the pack as it would watch this model alone."""
     files = generate.render(generate.pack_dir(), replace(settings, expected_models=(model,)))
     generate.write(folder, files)
-    names = sorted((name for name in files if name.startswith("rules/")), key=_order)
+    names = sorted((name for name in files if name.startswith("rules/") and name.endswith(".yaml")), key=_order)
     groups = [group for name in names for group in yaml.safe_load(files[name])["groups"]]
     alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
-    signals: dict[str, frozenset[str]] = {}
+    reads: dict[str, Reads] = {}
     for rule in alerts:
-        signals[rule["alert"]] = signals.get(rule["alert"], frozenset()) | frozenset(_LEVEL.findall(rule["expr"]))
+        before = reads.get(rule["alert"], Reads(frozenset(), frozenset()))
+        reads[rule["alert"]] = before | _reads(rule["expr"])
     paths = tuple(str((folder / name).resolve()) for name in names)
     text = "\n".join(files[name] for name in names)
-    rules = drilling.RuleFiles(paths, tuple(group["name"] for group in groups), tuple(signals))
-    return Pack(rules, drilling.names_read(text), folder / "alertmanager.yaml", _job(settings, text), signals)
+    rules = drilling.RuleFiles(paths, tuple(group["name"] for group in groups), tuple(reads))
+    return Pack(rules, drilling.names_read(text), folder / "alertmanager.yaml", _job(settings, text), reads)
+
+
+def _reads(expression: str) -> Reads:
+    """The signals with a limit in an expression, and their levels; without any, every level.
+
+    >>> sorted(_reads('ml:accuracy_upper < x{signal="accuracy"} and ml:window_rows:enough').levels)
+    ['ml:accuracy_upper']
+    """
+    limits, levels = frozenset(_SIGNAL.findall(expression)), frozenset(_LEVEL.findall(expression))
+    own = frozenset(level for level in levels if any(level.startswith(f"ml:{signal}") for signal in limits))
+    return Reads(own or levels, limits)
 
 
 def _order(name: str) -> tuple[int, str]:

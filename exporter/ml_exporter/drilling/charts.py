@@ -5,7 +5,7 @@ the template, which escapes it.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_exporter.drilling.alerts import Span
@@ -21,6 +21,17 @@ SAME = ("model", "window", "feature", "class", "source", "version")
 """Labels that a level shares with the alert that reads it, where both have them."""
 LIMIT = "ml:threshold:effective"
 MOST_LINES = 6
+
+
+@dataclass(frozen=True)
+class Reads:
+    """The levels that an alert compares (`ml:...`), and the signals whose limits it compares them with."""
+
+    levels: frozenset[str]
+    limits: frozenset[str]
+
+    def __or__(self, other: "Reads") -> "Reads":
+        return Reads(self.levels | other.levels, self.limits | other.limits)
 
 
 @dataclass(frozen=True)
@@ -82,16 +93,16 @@ class _Scale:
         return left, round(max(self.x(self.schedule.end_us if until_us is None else until_us) - left, 1.0), 1)
 
 
-def charts_of(drilled: Drilled, signals: dict[str, frozenset[str]]) -> Iterator[tuple[Seen, Chart]]:
-    """A chart for each alert of a drill. `signals` are the levels that an alert reads, by its name."""
+def charts_of(drilled: Drilled, reads: Mapping[str, Reads]) -> Iterator[tuple[Seen, Chart]]:
+    """A chart for each alert of a drill. `reads` is what an alert reads, by its name."""
     for seen in drilled.seen:
-        yield seen, _chart(seen, drilled, signals.get(seen.alert.name, frozenset()))
+        yield seen, _chart(seen, drilled, reads.get(seen.alert.name, Reads(frozenset(), frozenset())))
 
 
-def _chart(seen: Seen, drilled: Drilled, names: frozenset[str]) -> Chart:
+def _chart(seen: Seen, drilled: Drilled, reads: Reads) -> Chart:
     schedule, fix_us = drilled.schedule, drilled.schedule.fix_us(drilled.fault, drilled.size)
-    levels = _levels(drilled.answers, names, seen.alert.labels)
-    limits = _limits(drilled.answers, names, seen.alert.labels) if levels else {}
+    levels = _levels(drilled.answers, reads.levels, seen.alert.labels)
+    limits = _limits(drilled.answers, reads.limits, seen.alert.labels) if levels else {}
     values = [value for points in levels.values() for _, value in points] + list(limits.values())
     scale = _Scale(schedule, *_range(values))
     return Chart(
@@ -128,10 +139,9 @@ def _levels(answers: Iterable[Answer], names: frozenset[str], alert: Labels) -> 
     return found
 
 
-def _limits(answers: Iterable[Answer], names: frozenset[str], alert: Labels) -> dict[str, float]:
+def _limits(answers: Iterable[Answer], signals: frozenset[str], alert: Labels) -> dict[str, float]:
     """The limits that the alert compares with."""
     own, found = dict(alert), {}
-    signals = {name.removeprefix("ml:") for name in names}
     for answer in answers:
         for pairs, value in answer.series:
             labels = dict(pairs)

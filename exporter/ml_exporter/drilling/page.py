@@ -23,7 +23,7 @@ def page(
     schedule: Schedule,
     clean: Sequence[Alert],
     drills: Sequence[Drilled],
-    signals: Mapping[str, frozenset[str]],
+    reads: Mapping[str, charts.Reads],
 ) -> str:
     """The whole page, with a policy that lets nothing but its own style in."""
     loader = PackageLoader("ml_exporter.drilling")
@@ -37,7 +37,7 @@ def page(
         "model": model,
         "schedule": schedule,
         "clean": heard(clean),
-        "drills": [(item, list(charts.charts_of(item, dict(signals)))) for item in drills],
+        "drills": [(item, list(charts.charts_of(item, reads))) for item in drills],
         "good": all(item.is_good for item in drills),
         "style": Markup(style),  # noqa: S704 - our own file
         "digest": digest,
