@@ -7,11 +7,15 @@ It needs promtool and amtool (`make tools`) and some ten minutes on two cores.
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,7 +28,7 @@ from write_logs import Compression, Log, between, label_log, microseconds, predi
 
 from ml_exporter import baseline, make_baseline
 from ml_exporter.drill import Offline, Result, Task, offline
-from ml_exporter.drilling import Drilled, Lengths, Seen
+from ml_exporter.drilling import Drilled, Lengths
 from ml_exporter.drilling.report import duration, heard
 from ml_exporter.drilling.schedule import iso
 from ml_exporter.faults import BY_NAME
@@ -37,6 +41,11 @@ START_US = 1_365_573_600_000_000
 """10 April 2013, 06:00 UTC, the end of a night. The incident of the month is on the 22nd."""
 SIZES = ("small", "middle", "large")
 HOUR_US = 3_600_000_000
+LAST_WEEK = ("volume_drop", "volume_surge", "duplicate_traffic", "clock_skew", "log_stuck")
+"""Faults of the stream: the rules that notice them look back a week, so their drills begin so much earlier."""
+PART = 30
+"""How many faults one process drills."""
+Row = dict[str, Any]
 
 ROUTING = """# No ladder: escalation counts minutes, and the rules are evaluated more seldom here.
 default: {pages: oncall, warnings: channel}
@@ -52,10 +61,11 @@ the thresholds of [the example](../examples/01-flights/README.md). Written by
 
     python examples/01-flights/detection.py --out docs/detection.md
 
-The model was made from January and February, its baseline from March; the exporter has watched since March. {begin} to
-{start}: clean logs. Then
+The model was made from January and February, its baseline from March; the exporter has watched
+since March. Clean logs until {start}, then
 the fault until {stop} at the latest, then clean logs until {end}. Rules were evaluated every {step}.
-The flights know no errors, so their log got a column that says so.
+The drills of faults of the stream begin eight days earlier, for rules that
+look back a week. The flights know no errors, so their log got a column that says so.
 
 `after` is from the start of the fault to the first alert of its layer, `resolved` from the fix to the end of the last
 one (negative: over before the fix; never: beyond the end of the drill). Alerts in brackets were beyond their limit, but
@@ -95,64 +105,43 @@ def without_errors(log: Log) -> Log:
     return Log(log.due_us, [line[:-1] + ', "error": false}' for line in log.lines])
 
 
-def table(result: Result, sizes: Sequence[str]) -> str:
-    """The page, in Markdown."""
-    schedule = result.schedule
+def part(names: Sequence[str], size: str, folder: Path, tools: Path, step_minutes: int) -> list[Row]:
+    """Drills some faults of one size in the logs of a folder."""
+    lead = 8 * 24 if names[0] in LAST_WEEK else 6
+    lengths = Lengths(lead * HOUR_US, 48 * HOUR_US, 30 * HOUR_US, step_minutes * 60_000_000)
+    tasks = [Task(BY_NAME[name], BY_NAME[name].sizes[SIZES.index(size)]) for name in names]
+    settings = Settings(thresholds=folder / "thresholds.yaml", routing=folder / "routing.yaml")
+    loaded = load(folder / "ml-exporter.yaml")
+    result = offline(loaded, MODEL, Offline(tasks, lengths, START_US, settings, tools, 1), lambda _: None)
+    return rows(result, size)
+
+
+def rows(result: Result, size: str) -> list[Row]:
+    """What a row of the table needs, of every drill."""
     clean = sorted({item.name for item in heard(result.clean)})
-    head = HEAD.format(
-        begin=iso(schedule.begin_us),
-        start=iso(schedule.start_us),
-        stop=iso(schedule.stop_us),
-        end=iso(schedule.end_us),
-        step=duration(schedule.step_us / 1e6),
-        clean=f"({', '.join(clean)})" if clean else "(nothing does)",
-        summary="\n".join(summary(result.drills, sizes)),
-    )
-    return head + "".join(f"| {' | '.join(row(item))} |\n" for item in result.drills)
-
-
-def size_of(drilled: Drilled) -> str:
-    """The name of a size."""
-    return SIZES[drilled.fault.sizes.index(drilled.size)]
-
-
-def summary(drills: Sequence[Drilled], sizes: Sequence[str]) -> Iterator[str]:
-    """How many faults of each size were noticed, and which were not."""
-    for size in sizes:
-        faults = [item for item in drills if item.fault.is_fault and size_of(item) == size]
-        missed = [f"{item.fault.name} ({item.verdict})" for item in faults if item.verdict != "noticed"]
-        yield (
-            f"- {size}: {len(faults) - len(missed)} of {len(faults)} faults are noticed by an alert of their layer"
-            + (f". Not so: {', '.join(missed)}." if missed else ".")
-        )
-    others = [item for item in drills if not item.fault.is_fault]
-    loud = [f"{item.fault.name} {item.size:g} ({item.verdict})" for item in others if item.verdict != "quiet"]
-    yield f"- no fault: {len(others) - len(loud)} of {len(others)} are quiet" + (
-        f". Not so: {', '.join(loud)}." if loud else "."
-    )
-
-
-def row(drilled: Drilled) -> list[str]:
-    """The cells of a drill."""
-    fault, first = drilled.fault, drilled.noticed
-    last = max(
-        (item.resolved_seconds if item.resolved_seconds is not None else float("inf") for item in layered(drilled)),
-        default=None,
-    )
+    plan = result.schedule
+    when = {"start": iso(plan.start_us), "stop": iso(plan.stop_us), "end": iso(plan.end_us)}
     return [
-        fault.name + ("" if fault.is_fault else " (no fault)"),
-        f"{size_of(drilled)}: {drilled.size:g}",
-        fault.layer,
-        drilled.verdict,
-        duration(first.after_seconds) if first else "",
-        "" if last is None else duration(None if last == float("inf") else last),
-        ", ".join(alerts(drilled)),
+        {"fault": item.fault.name, "size": size, "verdict": item.verdict, "cells": cells(item, size), "clean": clean}
+        | when
+        for item in result.drills
     ]
 
 
-def layered(drilled: Drilled) -> list[Seen]:
-    """What was seen by the layer of the fault."""
-    return [item for item in drilled.seen if item.alert.label("layer") == drilled.fault.layer]
+def cells(drilled: Drilled, size: str) -> list[str]:
+    """The cells of a drill."""
+    fault, first = drilled.fault, drilled.noticed
+    ends = [item.resolved_seconds for item in drilled.seen if item.alert.label("layer") == fault.layer]
+    last = None if None in ends else max((end for end in ends if end is not None), default=None)
+    return [
+        fault.name + ("" if fault.is_fault else " (no fault)"),
+        f"{size}: {drilled.size:g}",
+        fault.layer,
+        drilled.verdict,
+        duration(first.after_seconds) if first else "",
+        duration(last) if ends else "",
+        ", ".join(alerts(drilled)),
+    ]
 
 
 def alerts(drilled: Drilled) -> Iterator[str]:
@@ -168,26 +157,85 @@ def alerts(drilled: Drilled) -> Iterator[str]:
     yield from sorted({f"({item.name})" for item in drilled.pending if item.name not in seen})
 
 
+def table(found: Sequence[Row], step_minutes: int) -> str:
+    """The page, in Markdown."""
+    clean = sorted({name for row in found for name in row["clean"]})
+    when = {name: found[0][name] for name in ("start", "stop", "end")}
+    head = HEAD.format(
+        **when,
+        step=f"{step_minutes} minutes",
+        clean=f"({', '.join(clean)})" if clean else "(nothing does)",
+        summary="\n".join(summary(found)),
+    )
+    return head + "".join(f"| {' | '.join(row['cells'])} |\n" for row in found)
+
+
+def summary(found: Sequence[Row]) -> Iterator[str]:
+    """How many faults of each size were noticed, and which were not."""
+    for size in SIZES:
+        faults = [row for row in found if BY_NAME[row["fault"]].is_fault and row["size"] == size]
+        missed = [f"{row['fault']} ({row['verdict']})" for row in faults if row["verdict"] != "noticed"]
+        noticed = f"{len(faults) - len(missed)} of {len(faults)} faults are noticed by an alert of their layer"
+        yield f"- {size}: {noticed}" + (f". Not so: {', '.join(missed)}." if missed else ".")
+    others = [row for row in found if not BY_NAME[row["fault"]].is_fault]
+    loud = [f"{row['fault']} {row['size']} ({row['verdict']})" for row in others if row["verdict"] != "quiet"]
+    quiet = f"- no fault: {len(others) - len(loud)} of {len(others)} are quiet"
+    yield quiet + (f". Not so: {', '.join(loud)}." if loud else ".")
+
+
+def parts() -> Iterator[tuple[str, list[str]]]:
+    """What each process drills: some faults that begin alike, of one size."""
+    long = [name for name in BY_NAME if name in LAST_WEEK]
+    short = [name for name in BY_NAME if name not in LAST_WEEK]
+    for size in SIZES:
+        for names in (long, short):
+            for first in range(0, len(names), PART):
+                yield size, names[first : first + PART]
+
+
+def drilled_in_processes(folder: Path, jobs: int, tools: Path, step_minutes: int) -> list[Row]:
+    """Every fault at every size, in the order of the library."""
+
+    def one(size: str, names: list[str]) -> list[Row]:
+        options = [f"--folder={folder}", f"--tools={tools}", f"--step-minutes={step_minutes}", f"--part={size}"]
+        done = subprocess.run([sys.executable, __file__, *options, *names], check=True, stdout=subprocess.PIPE)
+        click.echo(f"{size}: {', '.join(names)}", err=True)
+        found: list[Row] = json.loads(done.stdout)
+        return found
+
+    with ThreadPoolExecutor(jobs) as pool:
+        found = [row for made in pool.map(lambda item: one(*item), list(parts())) for row in made]
+    order = {name: place for place, name in enumerate(BY_NAME)}
+    return sorted(found, key=lambda row: (order[row["fault"]], SIZES.index(row["size"])))
+
+
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), help="File to write. Default: stdout.")
-@click.option("--sizes", default=",".join(SIZES), show_default=True)
-@click.option("--faults", default=",".join(BY_NAME), help="Default: all.")
-@click.option("--step-minutes", type=int, default=30, show_default=True)
-@click.option("--jobs", type=int, default=2, show_default=True)
+@click.option("--step-minutes", type=int, default=60, show_default=True, help="How often rules are evaluated.")
+@click.option("--jobs", type=int, default=2, show_default=True, help="Processes at a time.")
 @click.option("--tools", type=click.Path(path_type=Path), default=ROOT / ".tools" / "latest" / "bin")
 @click.option("--cache", type=click.Path(path_type=Path), default=ROOT / ".tools" / "cache")
-def main(out: Path | None, sizes: str, faults: str, step_minutes: int, jobs: int, tools: Path, cache: Path) -> None:  # noqa: PLR0913, PLR0917
+@click.option("--folder", type=click.Path(path_type=Path), help="Folder for logs. Default: a temporary one.")
+@click.option("--part", "size", help="Drill only the faults named, of this size, in the logs of --folder; print JSON.")
+@click.argument("faults", nargs=-1)
+def main(  # noqa: PLR0913, PLR0917 - one argument an option
+    out: Path | None,
+    step_minutes: int,
+    jobs: int,
+    tools: Path,
+    cache: Path,
+    folder: Path | None,
+    size: str | None,
+    faults: tuple[str, ...],
+) -> None:
     """Write the table of what is noticed."""
-    words = [size for size in SIZES if size in sizes.split(",")]
-    names = [name for name in BY_NAME if name in faults.split(",")]
-    tasks = [Task(BY_NAME[name], BY_NAME[name].sizes[SIZES.index(size)]) for name in names for size in words]
-    lengths = Lengths(6 * HOUR_US, 48 * HOUR_US, 30 * HOUR_US, step_minutes * 60_000_000)
-    with tempfile.TemporaryDirectory() as folder:
-        path = prepare(Path(folder), cache)
-        settings = Settings(thresholds=path.parent / "thresholds.yaml", routing=path.parent / "routing.yaml")
-        wanted = Offline(tasks, lengths, START_US, settings, tools, jobs)
-        result = offline(load(path), MODEL, wanted, lambda text: click.echo(text, err=True))
-    text = table(result, words)
+    if size and folder:
+        click.echo(json.dumps(part(faults, size, folder, tools, step_minutes)))
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        place = folder or Path(temporary)
+        prepare(place, cache)
+        text = table(drilled_in_processes(place, jobs, tools, step_minutes), step_minutes)
     if out:
         out.write_text(text, encoding="utf-8")
     else:
