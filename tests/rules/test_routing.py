@@ -4,8 +4,8 @@ import json
 import subprocess
 from pathlib import Path
 
-import _jsonnet
 import pytest
+import rjsonnet
 import yaml
 from servers import tools
 
@@ -328,4 +328,4 @@ def test_the_mixin_gives_the_same_resources():
         ".operator.alertmanagerconfig"
     )
     committed = (PACK / "rules" / "out" / "operator-alertmanagerconfig.yaml").read_text()
-    assert json.loads(_jsonnet.evaluate_snippet("x", snippet)) == yaml.safe_load(committed)
+    assert json.loads(rjsonnet.evaluate_snippet("x", snippet)) == yaml.safe_load(committed)
