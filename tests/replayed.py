@@ -26,14 +26,14 @@ OF_THE_PROCESS = (
 
 
 def comparable(text):
-    """Return the lines of an exposition without what a process says of itself."""
-    lines = text.decode().splitlines()
+    """Return the lines of an exposition in order, without what a process says of itself."""
+    lines = sorted(text.decode().splitlines())
     return [
         line for line in lines if not line.removeprefix("# HELP ").removeprefix("# TYPE ").startswith(OF_THE_PROCESS)
     ]
 
 
-def served(path, arriving, times):
+def served(path, arriving, times, shown_from=0):
     """Yield what /metrics shows at each instant. `arriving` has, by log, rows as (arrival in microseconds, line)."""
     clock = times.start / 1e6
     exporter = Exporter(path, clock=lambda: clock, steady=lambda: clock)
@@ -48,8 +48,9 @@ def served(path, arriving, times):
                         places[log] += 1
             assert exporter.read(math.inf)
             exporter.commit()
-            exporter.publish()
-            yield comparable(exporter.snapshot.exposition)
+            if now_us >= shown_from:
+                exporter.publish()
+                yield comparable(exporter.snapshot.exposition)
     finally:
         exporter.close()
 
