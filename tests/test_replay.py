@@ -81,9 +81,8 @@ def expected(path, times):
 
 
 def equal(one, other):
-    keys = sorted(one, key=repr)
-    assert keys == sorted(other, key=repr)
-    assert np.array_equal([one[key] for key in keys], [other[key] for key in keys], equal_nan=True)
+    assert one.keys() == other.keys()
+    assert np.array_equal(list(one.values()), [other[key] for key in one], equal_nan=True)
     return True
 
 

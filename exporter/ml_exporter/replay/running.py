@@ -29,6 +29,8 @@ BLOCK_HOURS = (2, 6, 18, 54, 162)
 FILE_SAMPLES = 8_000_000
 """A file has at most about so many samples, because its rows are sorted in memory."""
 PART_SAMPLES = 500_000
+_SHARED_EVERY = 64
+"""Instants between two looks at how much of the files was read."""
 _LATEST_US = 1 << 52
 """An instant that no log reaches."""
 
@@ -103,6 +105,7 @@ class Run:
             raise
         self._replaying.refused.update({(name, role, why): count for name, role, why, count in self._record.refused})
         self._part = Part(self.settings.labels)
+        self._share = 0.0
         self._remove_others()
 
     def _remove_others(self) -> None:
@@ -142,7 +145,9 @@ class Run:
 
     def _progress(self) -> Progress:
         record = self._record
-        return Progress(record.looked_us, record.instants, record.samples, self._logs.share_read(record.looked_us))
+        if record.instants % _SHARED_EVERY == 0:
+            self._share = self._logs.share_read(record.looked_us)
+        return Progress(record.looked_us, record.instants, record.samples, self._share)
 
     def _times(self, arrivals: Arrivals) -> range:
         """The instants that are left."""

@@ -159,7 +159,10 @@ def _recorded(found: Import, blocks: str, longest: str) -> Iterator[str]:
     yield from (
         "",
         f"# {len(found.rules) + 2}. One block for each file again. Prometheus looks every minute what it can merge.",
-        "start",
-        f'until [ "$(ls -d {blocks}/01* | wc -l)" -le {len(found.outcome.files)} ]; do sleep 1; done',
-        "stop",
+        "# With MERGE=no it is left to your Prometheus.",
+        'if [ "${MERGE:-yes}" = yes ]; then',
+        "  start",
+        f'  until [ "$(ls -d {blocks}/01* | wc -l)" -le {len(found.outcome.files)} ]; do sleep 1; done',
+        "  stop",
+        "fi",
     )
