@@ -238,14 +238,19 @@ def test_each_level_reads_only_those_below():
     found = steps.levels(groups)
     recorded = [rule["record"] for group in groups for rule in group["rules"] if "record" in rule]
     assert sorted(rule["record"] for level in found for group in level for rule in group["rules"]) == sorted(recorded)
-    below = set()
+    below = []
     for level in found:
         rules = [rule for group in level for rule in group["rules"]]
         assert rules
         for rule in rules:
-            names = set(re.findall(r"\bml:[\w:]+", rule["expr"]))
-            assert names & set(recorded) <= below
-        below |= {rule["record"] for rule in rules}
+            read = re.findall(r"\b(ml:[\w:]+)(?:\{(.*?)\})?", rule["expr"])
+            for name, matchers in read:
+                parts = set(re.findall(r'\b(?:signal|severity|window)="\w+"', matchers))
+                for other in (item for group in groups for item in group["rules"] if item.get("record") == name):
+                    own = {f'{label}="{value}"' for label, value in other.get("labels", {}).items()}
+                    known = {part for part in parts if part.split("=")[0] in other.get("labels", {})}
+                    assert known - own or other in below, (rule["record"], name)
+        below += rules
     assert len(found) > 2
 
 
@@ -253,7 +258,7 @@ def test_rules_in_a_circle_are_in_the_last_level():
     rules = [("a", "b"), ("b", "a"), ("c", "up"), ("c", "sum(c)")]
     groups = [{"name": "g", "rules": [{"record": record, "expr": expr} for record, expr in rules] + [{"alert": "A"}]}]
     found = [[rule["record"] for group in level for rule in group["rules"]] for level in steps.levels(groups)]
-    assert found == [["c", "c"], ["a", "b"]]
+    assert found == [["c"], ["c"], ["a", "b"]]
 
 
 def test_the_script_names_every_file_and_every_level(path, tmp_path, shell):

@@ -41,27 +41,40 @@ def read_rules(paths: Sequence[Path]) -> Groups:
 def levels(groups: Groups) -> list[Groups]:
     """The recording rules, each in the first level that is above all that it reads. Alerts are left out.
 
-    Rules that record one name are in one level. Rules that read each other in a circle are in the last level.
+    A rule reads another if a selector of it names what that one records and asks for no other label than that one
+    sets. Rules that read each other in a circle are in the last level, with all that read them.
     """
-    rules = [(group, rule) for group in groups for rule in group["rules"] if "record" in rule]
-    reads: dict[str, set[str]] = {}
-    names = {rule["record"] for _, rule in rules}
-    for _, rule in rules:
-        words = set(re.findall(r"[a-zA-Z_:][\w:]*", str(rule["expr"])))
-        reads.setdefault(rule["record"], set()).update(words & names - {rule["record"]})
-    level_of: dict[str, int] = {}
-    while len(level_of) < len(reads):
-        ready = [name for name, read in reads.items() if name not in level_of and read <= level_of.keys()]
-        rest = ready or [name for name in reads if name not in level_of]
-        level_of |= dict.fromkeys(rest, max(level_of.values(), default=-1) + 1)
-    return [
-        [_only(group, {name for name, own in level_of.items() if own == level}) for group in groups]
-        for level in range(max(level_of.values(), default=-1) + 1)
+    rules = [(place, rule) for place, group in enumerate(groups) for rule in group["rules"] if "record" in rule]
+    reads = [
+        {other for other, (_, one) in enumerate(rules) if one is not rule and _reads(rule, one)} for _, rule in rules
     ]
+    level_of: dict[int, int] = {}
+    while len(level_of) < len(rules):
+        rest = [number for number in range(len(rules)) if number not in level_of]
+        ready = [number for number in rest if reads[number] <= level_of.keys()]
+        level_of |= dict.fromkeys(ready or rest, max(level_of.values(), default=-1) + 1)
+    found: list[Groups] = []
+    for level in range(max(level_of.values(), default=-1) + 1):
+        chosen = [rules[number] for number in sorted(level_of) if level_of[number] == level]
+        found.append(
+            [{**group, "rules": [rule for own, rule in chosen if own == place]} for place, group in enumerate(groups)]
+        )
+    return found
 
 
-def _only(group: Mapping[str, Any], names: set[str]) -> Mapping[str, Any]:
-    return {**group, "rules": [rule for rule in group["rules"] if rule.get("record") in names]}
+_SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*)\s*(?:\{([^}]*)\})?")
+_EQUAL = re.compile(r'(\w+)\s*=\s*"([^"]*)"')
+
+
+def _reads(rule: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether a rule may read what another one records."""
+    labels = other.get("labels", {})
+    for name, matchers in _SELECTOR.findall(str(rule["expr"])):
+        if name == other["record"]:
+            asked = _EQUAL.findall(matchers)
+            if all(labels.get(label, value) == value for label, value in asked):
+                return True
+    return False
 
 
 def write_levels(found: Sequence[Groups], folder: Path) -> list[Path]:
