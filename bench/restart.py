@@ -1,4 +1,4 @@
-"""Restart with 20 models of 50 features and 35 days of panes. Prints `name value unit` lines.
+"""Restart with 20 models of 50 features, 35 days of panes and 400 days of history. Prints `name value unit` lines.
 
 The state is written by the store from panes of the bench's log; then a process of its own serves it, and what counts is
 the time from its start to the first scrape that has the rows of every model, and the memory it holds then.
@@ -21,7 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from ml_exporter.baseline import dump
+from ml_exporter.charting import remember
 from ml_exporter.config import parse
+from ml_exporter.counting import Counting
 from ml_exporter.ingest import Fleet
 from ml_exporter.loading import load
 from ml_exporter.make_baseline import ReferenceLogs, make
@@ -82,11 +84,22 @@ def write_state(path: Path, days: int) -> None:
         for kind, start in starts:
             counting.panes.add(kind, start, draw.binomial(np.maximum(vector, 0), 0.05).astype(np.int64))
         counting.versions_us["v1"] = now_us
+        remember(counting, now_us)
+        write_year(counting, now_us, draw)
     begin = time.perf_counter()
     store.commit(fleet.countings, {})
     print(f"state_first_commit_seconds {time.perf_counter() - begin:.2f} seconds", flush=True)
     store.close()
     fleet.close()
+
+
+def write_year(counting: Counting, now_us: int, draw: np.random.Generator) -> None:
+    """The rest of the 400 days of history."""
+    history = counting.history
+    signals = next(iter(history.blocks.values())).keys()
+    for name, length in history.lengths.items():
+        for start in range((now_us - history.kept_us) // length * length, history.begin_us, length):
+            history.put((name, start), dict(zip(signals, draw.random(len(signals)).tolist(), strict=True)))
 
 
 def restart(path: Path, models: int) -> tuple[float, int, float]:

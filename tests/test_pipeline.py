@@ -503,3 +503,21 @@ def test_without_a_month_or_a_day_there_is_nothing_before() -> None:
         changed = build.replace_section(config, models={"flights": build.replace_section(usual, windows=windows_)})
         found = samples(answered({0: (10, 5), 3: (10, 5)}, NOON), NOON + MATURITY + MINUTE, changed)
         assert not [key for key in found if "previous_30d" in key[1]]
+
+
+# predictions whose id an earlier one had
+
+
+def test_repeated_predictions_are_counted_in_their_own_window() -> None:
+    """In one batch and over batches; rows without an id, or without an answer, are no repetition."""
+    counting = fed([NOON - 2 * HOUR] * 40 + [NOON - 10 * MINUTE] * 10, NOON)
+    again = [build.prediction(NOON - 9 * MINUTE, number) for number in (0, 1, 2, 60, 60, 61, 62, 63, 64)]
+    again += [
+        build.prediction(NOON - 8 * MINUTE, 0, id=None),
+        build.prediction(NOON - 8 * MINUTE, 0, prediction="maybe"),
+    ]
+    counting.predictions(build.batch(again), NOON)
+    found = samples(counting, NOON + MINUTE)
+    assert found["ml_prediction_repeated_ratio", ("flights", "1h")] == 4 / 19
+    assert found["ml_prediction_repeated_ratio", ("flights", "1d")] == 4 / 59
+    assert counting.join.repeated == 4

@@ -16,7 +16,7 @@ import numpy as np
 from ml_exporter.config import Model, Time, kinds
 from ml_exporter.errors import BaselineError, Problem, shown
 from ml_exporter.joint import Joint, joint_from_json, joint_to_json
-from ml_exporter.layout import Align, CategoryBins, FeatureBins, Layout, NumericBins, Vector
+from ml_exporter.layout import REPEATS, Align, CategoryBins, FeatureBins, Layout, NumericBins, Vector
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.tasks import Binary, Multiclass, Task, bins_of, names_of, read_task
 from ml_exporter.units import LABEL_STATES
@@ -24,7 +24,7 @@ from ml_exporter.units import LABEL_STATES
 FORMAT = 1
 SCORE = "__score__"
 """Name under which the bins and the noise of the score's PSI are kept, beside features that may be called `score`."""
-LATER_SLICES = ("residuals",)
+LATER_SLICES = ("residuals", REPEATS)
 """Slices that artefacts of earlier releases lack. Without any count in them they are left out."""
 _OF_ROWS = ("outliers", "reconstruction")
 """Slices of whole rows: they stand with what was learned of those."""

@@ -441,6 +441,13 @@ METRICS: tuple[Metric, ...] = (
         (*_MWB, *_REASON),
         _REASON,
     ),
+    Metric(
+        "ml_prediction_repeated_ratio",
+        "gauge",
+        "ratio",
+        "Share of predictions with an id that an earlier one had.",
+        _MW,
+    ),
     # latency
     Metric(
         "ml_prediction_latency_seconds",

@@ -16,7 +16,7 @@ from ml_exporter.groups import Groups, group_rows
 from ml_exporter.heads import Scored, known
 from ml_exporter.history import History
 from ml_exporter.join import Join, Joined, Records, Rules, hash_ids, label_dtype
-from ml_exporter.layout import Layout, Vector
+from ml_exporter.layout import REPEATS, Layout, Vector
 from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import FEATURE_PREFIX, SEGMENT_PREFIX, Batch, Ints
 from ml_exporter.segments import OTHER, By, Codes, Panned, Segments
@@ -177,7 +177,27 @@ class Counting:
         fresh["hash"], fresh["time_us"] = hash_ids(table.column("id"))[kept], times[kept]
         fresh["predicted"], fresh["scores"] = scored.predicted[kept], scored.scores[kept]
         fresh["segment"] = self.segments.combine(codes)[kept]
-        self._joined(self.join.predictions(fresh))
+        joined = self.join.predictions(fresh)
+        if joined.repeated is not None and len(joined.repeated):
+            self._count_repeated(joined.repeated)
+        self._joined(joined)
+
+    def _count_repeated(self, records: Records) -> None:
+        """Counts predictions whose id another one had, in the panes of their own time."""
+        records = records[np.argsort(records["time_us"], kind="stable")]
+        keys, groups = group_rows(self.panes.keys(records["time_us"]))
+
+        def count(_: Codes | None, groups: Groups) -> Vector:
+            matrix = np.zeros((groups.count, self.segments.layout.size), np.int64)
+            self.layout.cells(matrix, REPEATS)["rows"][:, 0] = groups.rows()
+            return matrix
+
+        matrix = np.zeros((groups.count, self.layout.size), np.int64)
+        matrix[:, : self.segments.layout.size] = count(None, groups)
+        self.panes.add_groups(keys, matrix)
+        self.total += matrix.sum(axis=0)
+        codes = self.segments.codes_of(records["segment"])
+        self.segments.add(codes, Panned(keys, groups, matrix), count, self.panes.newest_us)
 
     def labels(self, batch: Batch, now_us: int) -> Mapping[str, Ints]:
         """Takes in labels; returns the places of rows that the clock refused, by reason."""

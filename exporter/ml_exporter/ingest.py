@@ -28,7 +28,7 @@ from ml_exporter.sources.rows import Parsed
 from ml_exporter.sources.tail import Tail, Workers
 from ml_exporter.starting import countings_of
 
-ROWS_AT_ONCE = 200
+ROWS_AT_ONCE = 50
 """Most rows of the history of one model that are computed with one commit: about 0.1 ms each."""
 Take = Callable[[Batch, int], Mapping[str, Ints]]
 """Takes in a batch at a clock in microseconds; returns the places of rows that the clock refused, by reason."""

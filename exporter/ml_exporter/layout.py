@@ -59,6 +59,8 @@ class CategoryBins:
 
 
 FeatureBins = NumericBins | CategoryBins
+REPEATS = "repeats"
+"""The slice of predictions whose id an earlier one had, which only the join knows."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Layout:
     >>> task = Binary(("no", "yes"), 0.5, (0.5,))
     >>> layout = Layout(task, (0.1, 1.0), (3600.0,), (CategoryBins("carrier", ("AA",)),))
     >>> [item.name for item in layout.slices][-1], layout.size
-    ('feature:carrier', 51)
+    ('feature:carrier', 52)
     """
 
     task: Task
@@ -173,6 +175,7 @@ def _head(layout: Layout) -> list[Plan]:
         ("latency", latency, [LATENCY_UNIT, layout.latency_bounds]),
         ("labels", labels, [DELAY_UNIT, layout.delay_bounds]),
         *of_task.values(),
+        (REPEATS, (("rows", 1),), "count"),
     ]
 
 

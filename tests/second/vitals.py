@@ -505,6 +505,8 @@ def _labels(_: Artefact, __: Settings, window: str, rows: pd.DataFrame) -> Itera
     labelled = rows["label"].notna().sum()
     yield exact("ml_label_coverage_ratio", labelled / (rows["known"] & rows["id"].notna()).sum(), window=window)
     yield exact("ml_labelled_rows", labelled, window=window)
+    found = rows["known"] & rows["id"].notna()
+    yield exact("ml_prediction_repeated_ratio", (found & ~rows["waited"]).sum() / found.sum(), window=window)
 
 
 def selection(

@@ -48,6 +48,8 @@ class Joined(NamedTuple):
     added: Records
     taken: Records
     statuses: dict[str, int]
+    repeated: Records | None = None
+    """Predictions whose id another one had."""
 
 
 class Changes(NamedTuple):
@@ -98,14 +100,17 @@ class Join:
         """
         fresh = fresh[fresh["time_us"] >= self.shelf.horizon_us]
         taken_in = fresh[np.argsort(fresh["hash"], kind="stable")]
-        taken_in = taken_in[begins(taken_in["hash"])]
+        first = begins(taken_in["hash"])
+        again, taken_in = taken_in[~first], taken_in[first]
         found = self.shelf.find(np.ascontiguousarray(taken_in["hash"]))
         new = ~found.known
-        self.repeated += len(fresh) - int(np.count_nonzero(new))
+        repeated = np.concatenate([again, taken_in[found.known]])
+        self.repeated += len(repeated)
         self.shelf.put(taken_in[new], _rows(found, new))
         if not self.early.count:
-            return self._nothing()
-        return self._take(self.early.release(np.ascontiguousarray(taken_in["hash"][new])))
+            return self._nothing()._replace(repeated=repeated)
+        joined = self._take(self.early.release(np.ascontiguousarray(taken_in["hash"][new])))
+        return joined._replace(repeated=repeated)
 
     def labels(self, fresh: Records) -> Joined:
         """Joins labels, in the order read."""

@@ -48,6 +48,7 @@ VITALS: tuple[Vital, ...] = (
     outliers.outlier_ratio,
     shape.answer_concentration,
     shape.answer_spread,
+    prediction.repeated,
     latency.quantiles,
     latency.over_limit,
     quality.quality,

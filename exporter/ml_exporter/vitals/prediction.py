@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from ml_exporter.baseline import SCORE, Baseline
 from ml_exporter.catalogue import Sample
-from ml_exporter.layout import Layout, Vector
+from ml_exporter.layout import REPEATS, Layout, Vector
 from ml_exporter.statistics.dispersion import critical_sigmas
 from ml_exporter.units import PROBABILITY_UNIT, Z2_UNIT, Z_UNIT
 from ml_exporter.vitals.drift import compare, grouped_scores, limit_of
@@ -113,6 +113,15 @@ def answers(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
         for name, part, whole in parts:
             if whole:
                 yield Sample(f"ml_prediction_{name}", (windows.model, window.name), part / whole)
+
+
+def repeated(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
+    """Share of the predictions that a label can find of which an earlier one had the id."""
+    for window in windows.current:
+        rows = int(baseline.layout.cells(window.vector, "labels")["joinable"][0])
+        if rows:
+            again = int(baseline.layout.cells(window.vector, REPEATS)["rows"][0])
+            yield Sample("ml_prediction_repeated_ratio", (windows.model, window.name), again / rows)
 
 
 def estimates(layout: Layout, vector: Vector) -> Iterator[tuple[str, Estimate | None]]:
