@@ -36,7 +36,7 @@ from ml_exporter.generate import Settings
 from ml_exporter.loading import load, read_config
 
 MODEL = "flight_delay"
-BEGIN, END = "2013-03-01", "2013-04-14"
+BEGIN, END = "2013-03-20", "2013-04-14"
 START_US = 1_365_573_600_000_000
 """10 April 2013, 06:00 UTC, the end of a night. The incident of the month is on the 22nd."""
 SIZES = ("small", "middle", "large")
@@ -62,7 +62,7 @@ the thresholds of [the example](../examples/01-flights/README.md). Written by
     python examples/01-flights/detection.py --out docs/detection.md
 
 The model was made from January and February, its baseline from March; the exporter has watched
-since March. Clean logs until {start}, then
+since 20 March. Clean logs until {start}, then
 the fault until {stop} at the latest, then clean logs until {end}. Rules were evaluated every {step}.
 The drills of faults of the stream begin eight days earlier, for rules that
 look back a week. The flights know no errors, so their log got a column that says so.

@@ -40,7 +40,7 @@ _OPTIONS = (
     _kept("feature", "--feature", help="Feature to hit. Default: the first that fits."),
     _kept("start", "--start", help="Start of the fault, ISO 8601 with zone. Default: so that all ends with the logs."),
     _kept("duration", "--duration", default="2d", show_default=True, help="How long the fault lasts."),
-    _kept("lead", "--lead-in", default="6h", show_default=True, help="Clean logs before, from midnight (UTC) on."),
+    _kept("lead", "--lead-in", help="Clean logs before, from midnight (UTC) on. Default: as far as rules look back."),
     _kept("recovery", "--recovery", default="2d", show_default=True, help="Clean logs after the fix."),
     _kept("step", "--step", default="5m", show_default=True, help="How often is scraped and rules are evaluated."),
     _kept("settings", "--settings", type=options.PATH, help="Settings of the pack: thresholds, routing."),
@@ -83,7 +83,8 @@ def model_of(config: Config, name: str | None) -> str:
 
 def wanted(given: Mapping[str, Any]) -> Offline:
     """What is to be drilled. Raises UsageError and ConfigError."""
-    lengths = Lengths(*(_us(given, name, option) for name, option in _LENGTHS.items()))
+    lead_us = None if given["lead"] is None else _us(given, "lead", "--lead-in")
+    lengths = Lengths(lead_us, *(_us(given, name, f"--{name}") for name in ("duration", "recovery", "step")))
     if lengths.step_us < 1_000_000 or lengths.step_us % 1_000_000:
         raise click.UsageError(f"--step: expected whole seconds, got {given['step']!r}. Write for example 5m.")
     return Offline(
@@ -95,9 +96,6 @@ def wanted(given: Mapping[str, Any]) -> Offline:
         jobs=given["jobs"],
         charts=given["html"] is not None,
     )
-
-
-_LENGTHS = {"lead": "--lead-in", "duration": "--duration", "recovery": "--recovery", "step": "--step"}
 
 
 def _us(given: Mapping[str, Any], name: str, option: str) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from copy import deepcopy
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,15 +11,19 @@ import yaml
 from servers import tools
 from tests import flight_logs
 
+from ml_exporter.catalogue import BY_NAME as BY_METRIC
 from ml_exporter.cli import cli
+from ml_exporter.drill.pack import Pack
 from ml_exporter.drill.rows import alone, extent, pieces_of, record, same
-from ml_exporter.drilling import Lengths, Schedule, context_of, planned
+from ml_exporter.drill.stage import Stage
+from ml_exporter.drilling import Lengths, RuleFiles, Schedule, Suite, context_of, planned
 from ml_exporter.errors import ConfigError
 from ml_exporter.exposition import Renderer
 from ml_exporter.faults import BY_NAME, FAULTS, Played
 from ml_exporter.loading import load
 from ml_exporter.recorded import read_played
 from ml_exporter.replaying import Arrivals, replay
+from ml_exporter.rule_tools import Amtool, Promtool
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
@@ -56,6 +61,19 @@ def test_a_drill_of_clean_rows_is_the_replay_of_the_logs(flights):
     straight = replay(loaded, {MODEL: read_played(loaded, MODEL)}, plan.times)
     for one, other in zip(drilled, straight, strict=True):
         assert render(one.samples) == render(other.samples)
+
+
+def test_drills_that_share_what_comes_before_the_start_see_what_they_would_alone(flights):
+    plan = Schedule(START, START + 2 * HOUR, START + 3 * HOUR, START + 4 * HOUR, HOUR)
+    recorded = record(load(flights / "ml-exporter.yaml"), MODEL, plan)
+    pack = Pack(RuleFiles((), (), ()), frozenset(BY_METRIC), Path(), "job", {}, 0)
+    stage = Stage(recorded, pack, Promtool(Path()), Amtool(Path(), Path()), Path())
+    alone_suite = Suite(plan, {"job": "job", "instance": "drill"}, pack.names)
+    pieces = Arrivals(pieces_of(MODEL, recorded.rows))
+    for place, instant in enumerate(deepcopy(recorded.before).run([pieces], plan.times)):
+        alone_suite.add(place, instant.samples)
+    for _ in range(2):
+        assert stage._replayed(recorded.rows, range(0)) == alone_suite
 
 
 def test_labels_know_their_predictions_even_of_before_the_drill(flights):
@@ -149,13 +167,20 @@ def test_what_cannot_be_drilled_is_said_at_once(shell, flights, arguments, messa
 def test_a_drill_ends_with_the_logs_by_default(flights):
     lengths = Lengths(6 * HOUR, DAY, 12 * HOUR, 15 * HOUR // 60)
     first, last = extent(load(flights / "ml-exporter.yaml"), MODEL)
-    plan = planned(lengths, first, last)
+    plan = planned(lengths, (first, last))
     assert plan.end_us <= last < plan.end_us + lengths.step_us
     assert plan.begin_us % DAY == 0
     assert plan.start_us - plan.begin_us >= lengths.lead_us
     assert plan.times[-1] == plan.end_us or plan.end_us - plan.times[-1] < lengths.step_us
     with pytest.raises(ConfigError, match="Record longer logs"):
-        planned(Lengths(6 * HOUR, 3 * DAY, DAY, HOUR), first, last)
+        planned(Lengths(6 * HOUR, 3 * DAY, DAY, HOUR), (first, last))
+
+
+def test_without_a_lead_in_it_is_as_long_as_rules_look_back_and_logs_reach():
+    lengths = Lengths(None, DAY, DAY, HOUR)
+    for first_us, begin_us in ((0, 3 * DAY), (5 * DAY, 5 * DAY)):
+        assert planned(lengths, (first_us, 20 * DAY), 10 * DAY, back_us=7 * DAY).begin_us == begin_us
+    assert planned(lengths, (0, 20 * DAY), 10 * DAY).begin_us == 9 * DAY
 
 
 def test_outages_end_by_their_size_and_others_with_the_injection():

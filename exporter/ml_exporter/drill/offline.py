@@ -65,12 +65,14 @@ def offline(loaded: Loaded, name: str, wanted: Offline, progress: Progress) -> R
     Raises ConfigError where logs or tools are missing, and ExporterError for what the tools refuse.
     """
     promtool, amtool = found(wanted.tools, "promtool"), found(wanted.tools, "amtool")
-    schedule = drilling.planned(wanted.lengths, *extent(loaded, name), wanted.start_us)
-    recorded = record(loaded, name, schedule)
-    progress("logs read")
+    arrived = extent(loaded, name)
+    drilling.planned(wanted.lengths, arrived, wanted.start_us)  # what does not fit is said before the rules are made
     model = next(item for item in generate.expected_models(loaded.config) if item.model == name)
     with tempfile.TemporaryDirectory(prefix="ml-exporter-drill-") as folder:
         made = pack.write(wanted.settings, model, Path(folder))
+        schedule = drilling.planned(wanted.lengths, arrived, wanted.start_us, made.back_us)
+        recorded = record(loaded, name, schedule)
+        progress("logs read")
         stage = Stage(
             recorded, made, Promtool(promtool), Amtool(amtool, made.alertmanager), Path(folder), wanted.charts
         )

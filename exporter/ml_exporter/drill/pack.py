@@ -19,7 +19,7 @@ _SIGNAL = re.compile(r'signal="([^"]+)"')
 class Pack:
     """What promtool and amtool read, and what the rules read: their metrics, the job of the exporter.
 
-    `reads` has what each alert reads, by name.
+    `reads` has what each alert reads, by name. `back_us` is how far they look back.
     """
 
     rules: drilling.RuleFiles
@@ -27,6 +27,7 @@ class Pack:
     alertmanager: Path
     job: str
     reads: Mapping[str, Reads]
+    back_us: int
 
     @property
     def levels(self) -> str:
@@ -49,7 +50,8 @@ def write(settings: generate.Settings, model: generate.ExpectedModel, folder: Pa
     paths = tuple(str((folder / name).resolve()) for name in names)
     text = "\n".join(files[name] for name in names)
     rules = drilling.RuleFiles(paths, tuple(group["name"] for group in groups), tuple(reads))
-    return Pack(rules, drilling.names_read(text), folder / "alertmanager.yaml", _job(settings, text), reads)
+    back = drilling.looks_back_us("\n".join(str(rule["expr"]) for group in groups for rule in group["rules"]))
+    return Pack(rules, drilling.names_read(text), folder / "alertmanager.yaml", _job(settings, text), reads, back)
 
 
 def _reads(expression: str) -> Reads:

@@ -104,6 +104,12 @@ class _Split:
         return Played(predictions, attach(pa.concat_tables(self.labels), made))
 
 
+def later(played: Played, than_us: int) -> Played:
+    """The rows that arrive later."""
+    tables = (played.predictions, played.labels)
+    return Played(*(table.filter(pc.greater(table.column(ARRIVAL), than_us)) for table in tables))
+
+
 def pieces_of(name: str, played: Played) -> Iterator[Piece]:
     """Rows in the order of arrival, an hour a piece."""
     tables = [

@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from ml_exporter import drilling
 from ml_exporter.drill.pack import Pack
-from ml_exporter.drill.rows import Recorded, pieces_of, same
-from ml_exporter.drilling import Alert, Answers, Drilled, Question, Suite, Watch
+from ml_exporter.drill.rows import Recorded, later, pieces_of, same
+from ml_exporter.drilling import Alert, Answers, Drilled, Question, Schedule, Suite, Watch
 from ml_exporter.errors import ExporterError
 from ml_exporter.faults import Fault, Played
-from ml_exporter.replaying import Arrivals
+from ml_exporter.replaying import Arrivals, Replaying
 from ml_exporter.rule_tools import Amtool, Promtool
 
 INSTANCE = "drill"
@@ -60,12 +61,25 @@ class Stage:
         verdict = drilling.verdict_of(task.fault, seen)
         return Drilled(task.fault, task.size, schedule, seen, pending, verdict, tuple(found.series))
 
+    @cached_property
+    def lead(self) -> tuple[Suite, Replaying]:
+        """The samples before the start, which all drills share, and the replay that made them."""
+        schedule, recorded = self.recorded.schedule, self.recorded
+        suite = Suite(schedule, {"job": self.pack.job, "instance": INSTANCE}, self.pack.names)
+        replaying = deepcopy(recorded.before)
+        arrivals = Arrivals(pieces_of(recorded.model, recorded.rows))
+        for place, instant in enumerate(replaying.run([arrivals], _lead(schedule))):
+            suite.add(place, instant.samples)
+        return suite, replaying
+
     def _replayed(self, played: Played, dead: range) -> Suite:
         """The samples of every scrape; while the exporter is dead there are none."""
-        schedule, name = self.recorded.schedule, self.recorded.model
-        suite = Suite(schedule, {"job": self.pack.job, "instance": INSTANCE}, self.pack.names)
-        arrivals = Arrivals(pieces_of(name, played))
-        for place, instant in enumerate(deepcopy(self.recorded.before).run([arrivals], schedule.times)):
+        schedule, known = self.recorded.schedule, _lead(self.recorded.schedule)
+        suite, replaying = self.lead[0].copy(), deepcopy(self.lead[1])
+        rows = later(played, known[-1]) if known else played
+        arrivals = Arrivals(pieces_of(self.recorded.model, rows))
+        times = schedule.times[len(known) :]
+        for place, instant in enumerate(replaying.run([arrivals], times), len(known)):
             suite.add(place, instant.samples, scraped=instant.now_us not in dead)
         return suite
 
@@ -85,6 +99,11 @@ class Stage:
             raise ExporterError(
                 f"promtool: expected what fires, got {error}. Check the rules with promtool."
             ) from error
+
+
+def _lead(schedule: Schedule) -> range:
+    """The instants before the start."""
+    return range(schedule.begin_us, schedule.start_us, schedule.step_us)
 
 
 def run(

@@ -12,7 +12,7 @@ from ml_exporter.drilling.context import context_of
 from ml_exporter.drilling.muting import Inhibitions
 from ml_exporter.drilling.report import unnoticed
 from ml_exporter.drilling.schedule import Lengths, Schedule, planned
-from ml_exporter.drilling.suite import Question, RuleFiles, Suite, names_read
+from ml_exporter.drilling.suite import Question, RuleFiles, Suite, looks_back_us, names_read
 from ml_exporter.drilling.verdicts import Drilled, Seen, Watch, pending_in, seen_in, verdict_of
 
 LIMITS = "ml:threshold:effective"
@@ -37,6 +37,7 @@ __all__ = [
     "Watch",
     "alerts_of",
     "context_of",
+    "looks_back_us",
     "names_read",
     "pending_in",
     "planned",

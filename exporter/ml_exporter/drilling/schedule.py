@@ -12,9 +12,12 @@ DAY_US = 86_400 * SECOND_US
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long each part of a drill takes, and how often is looked, in microseconds."""
+    """How long each part of a drill takes, and how often is looked, in microseconds.
 
-    lead_us: int
+    Without `lead_us` it is as long as the rules look back, as far as the logs reach.
+    """
+
+    lead_us: int | None
     fault_us: int
     recovery_us: int
     step_us: int
@@ -47,18 +50,22 @@ class Schedule:
         return fault.stop_us(self.injection(size))
 
 
-def planned(lengths: Lengths, first_us: int, last_us: int, start_us: int | None = None) -> Schedule:
-    """A drill in logs whose rows arrived from `first_us` to `last_us`; by default at their end.
+SHORTEST_LEAD_US = DAY_US // 4
+
+
+def planned(lengths: Lengths, arrived: tuple[int, int], start_us: int | None = None, back_us: int = 0) -> Schedule:
+    """A drill in logs whose first and last row `arrived` then; by default at their end. Rules look back by `back_us`.
 
     Raises ConfigError when they are too short: a day before the fault must fill the windows of a day.
     """
-    step_us = lengths.step_us
+    step_us, (first_us, last_us) = lengths.step_us, arrived
     if start_us is None:
         start_us = (last_us - lengths.recovery_us - lengths.fault_us) // step_us * step_us
     stop_us = start_us + lengths.fault_us
-    found = Schedule(
-        (start_us - lengths.lead_us) // DAY_US * DAY_US, start_us, stop_us, stop_us + lengths.recovery_us, step_us
-    )
+    lead_us = lengths.lead_us
+    if lead_us is None:
+        lead_us = max(SHORTEST_LEAD_US, min(back_us, start_us - first_us))
+    found = Schedule((start_us - lead_us) // DAY_US * DAY_US, start_us, stop_us, stop_us + lengths.recovery_us, step_us)
     if first_us > start_us - DAY_US or last_us < found.end_us - DAY_US // 24:
         expected = f"rows from {iso(start_us - DAY_US)} to {iso(found.end_us)}"
         action = "Record longer logs, or give another --start, --duration or --recovery"

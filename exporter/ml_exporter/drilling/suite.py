@@ -15,8 +15,8 @@ from ml_exporter.drilling.schedule import SECOND_US, Schedule
 Labels = tuple[tuple[str, str], ...]
 """Names and values of labels, sorted."""
 TIMESTAMP = "_timestamp_seconds"
-FILL_SECONDS = 60
-"""A scraped value is there again every minute until the next scrape, so that rules which look back find it."""
+FILL_SECONDS = 150
+"""A scraped value is there again so often until the next scrape, so that rules which look back five minutes find two."""
 DETAIL_US = 6 * 3600 * SECOND_US
 _USED = re.compile(r"\bml_[a-z0-9_]+")
 
@@ -44,6 +44,10 @@ class Suite:
     target: Mapping[str, str]
     names: frozenset[str]
     _series: dict[tuple[str, Labels], dict[int, float]] = field(default_factory=dict)
+
+    def copy(self) -> "Suite":
+        """One that can grow on its own."""
+        return Suite(self.schedule, self.target, self.names, {key: dict(found) for key, found in self._series.items()})
 
     def add(self, place: int, samples: Iterable[Sample | HistogramSample], *, scraped: bool = True) -> None:
         """The samples of one scrape, the `place`-th. If it was not `scraped`, `up` is 0 and nothing else there."""
@@ -113,6 +117,20 @@ def names_read(rules: str) -> frozenset[str]:
     ['ml_window_rows']
     """
     return frozenset(_USED.findall(rules))
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_BACK = re.compile(r"(?:\boffset |\[)(\d+)([smhdw])\b")
+
+
+def looks_back_us(rules: str) -> int:
+    """How far expressions look back at most, by one offset or range.
+
+    >>> looks_back_us("x offset 1d > rate(y[5m])") // SECOND_US
+    86400
+    """
+    seconds = (int(number) * _SECONDS[unit] for number, unit in _BACK.findall(rules))
+    return max(seconds, default=0) * SECOND_US
 
 
 def _expanded(sample: Sample | HistogramSample) -> Iterator[tuple[str, dict[str, str], float]]:
