@@ -16,7 +16,7 @@ Labels = tuple[tuple[str, str], ...]
 """Names and values of labels, sorted."""
 TIMESTAMP = "_timestamp_seconds"
 FILL_SECONDS = 150
-"""A scraped value is there again so often until the next scrape, so that rules which look back five minutes find two."""
+"""A scraped value is repeated so often until the next scrape: rules that look back five minutes find two."""
 DETAIL_US = 6 * 3600 * SECOND_US
 _USED = re.compile(r"\bml_[a-z0-9_]+")
 
