@@ -21,6 +21,7 @@ local atLeast(signal, window) = t('max (' + limitOf(signal, window, 'guard') + '
 
 local limitsOf(signal, window, severities, of='') =
   [t('max (' + limitOf(signal, window, severity) + ')', severity + ' limit' + of) for severity in severities];
+local distances = ['feature_js_distance', 'feature_ks_statistic', 'feature_wasserstein'];
 local macros = ['precision_macro', 'recall_macro', 'f1_macro'];
 
 local measure(name, windows) = [t(recorded(name, { window: window }), window) for window in windows];
@@ -125,6 +126,25 @@ local outcome(config) = {
       [t(selected('ml:quality_baseline_loss', { window: '1d' }), '{{measure}}'), limit('quality_baseline_loss', '1d', 'warning')]
     ),
     panel.timeseries(
+      'Clearly worse than the month before, one day',
+      'The same against the 30 days before the day. Bad: above the limit.',
+      'percentunit',
+      [t(selected('ml:quality_month_loss', { window: '1d' }), '{{measure}}'), limit('quality_month_loss', '1d', 'warning')]
+    ),
+    panel.timeseries(
+      'Estimated to be worse than the reference, one day',
+      'What the scores alone say, without labels, at the better end of the error of the estimate. Bad: above the limit. It cannot see that the world changed.',
+      'percentunit',
+      [t(selected('ml:estimated_quality_loss', { window: '1d' }), '{{measure}}'), limit('estimated_quality_loss', '1d', 'warning')]
+    ),
+    panel.timeseries(
+      'Wrong answers by the clock',
+      'Share of wrong answers among the predictions that were labelled lately. Bad: many times the budget, where one is agreed on.',
+      'percentunit',
+      [t(selected('ml:labelled_error_ratio:' + window), window) for window in ['5m', '1h', '6h']]
+      + [t('max (%s)' % limitOf('error_budget_ratio', '', severity), severity + ' limit (budget)') for severity in ['warning', 'critical']]
+    ),
+    panel.timeseries(
       'Segments below the model, one day',
       'By how many points the upper end of the interval of a segment is below the accuracy of the model. Bad: above the limit; a segment may have its own.',
       'percentunit',
@@ -204,9 +224,9 @@ local data(config) = {
     ),
     panel.timeseries(
       'Schema violations',
-      'Violations by kind, a share of the predictions that were read in the last hour. Bad: above a limit: the service that writes the log changed it.',
+      'Violations by kind, above their share of the predictions in the week before. Bad: above a limit: the service that writes the log changed it.',
       'percentunit',
-      [t(selected('ml:schema_violation_ratio'), '{{kind}}')] + limitsOf('schema_violation_ratio', '', ['warning', 'critical'])
+      [t(selected('ml:schema_violation_excess_ratio'), '{{kind}}')] + limitsOf('schema_violation_excess_ratio', '', ['warning', 'critical'])
     ),
     panel.timeseries(
       'Drop of the volume, one hour',
@@ -290,6 +310,43 @@ local predictions(config) = {
         t(recorded('ml_prediction_psi_critical', { window: '1d' }), 'noise floor'),
         limit('prediction_psi', '1d', 'warning'),
       ]
+    ),
+    panel.timeseries(
+      'Outliers above the reference, one day',
+      'Share of rows that the reference does not know, above its own share. Bad: above the limit and the noise floor.',
+      'percentunit',
+      [
+        t(selected('ml:prediction_outlier_excess_ratio', { window: '1d' }), '1d'),
+        t(recorded('ml_prediction_outlier_critical_ratio', { window: '1d' }), 'noise floor'),
+        limit('prediction_outlier_excess_ratio', '1d', 'warning'),
+      ]
+    ),
+    panel.timeseries(
+      'Equal answers above the reference, one day',
+      'Share of pairs of predictions with the same answer, above that of the reference. Bad: above the limit and the noise floor: the model is frozen.',
+      'percentunit',
+      [
+        t(selected('ml:prediction_concentration_excess_ratio', { window: '1d' }), '1d'),
+        t(recorded('ml_prediction_concentration_critical_ratio', { window: '1d' }), 'noise floor'),
+        limit('prediction_concentration_excess_ratio', '1d', 'warning'),
+      ]
+    ),
+    panel.timeseries(
+      'Multivariate drift, one day',
+      'How much worse the features go together than in the reference, in standard deviations. Bad: above the limit and the noise floor.',
+      'none',
+      [
+        t(recorded('ml_multivariate_drift', { window: '1d' }), '1d'),
+        t(recorded('ml_multivariate_drift_critical', { window: '1d' }), 'noise floor'),
+        limit('multivariate_drift', '1d', 'warning'),
+      ]
+    ),
+    panel.timeseries(
+      'Distances that were asked for, one day',
+      'Jensen-Shannon, Kolmogorov-Smirnov and Wasserstein, where the configuration asks for them. Bad: above the limit of the distance and its noise floor.',
+      'none',
+      [t(recorded('ml_' + name, { window: '1d' }), name + ' {{feature}}') for name in distances]
+      + std.flattenArrays([limitsOf(name, '1d', ['warning'], ' of ' + name) for name in distances])
     ),
     panel.timeseries(
       'Mean shift of the predictions, one day',

@@ -96,12 +96,22 @@ local intervals(table) = [
         ]
         + std.flattenArrays([routes(config, target) for target in targets]),
     },
-    // Broken inputs fake drift, so they mute it for their model. Both sides are ours, and every alert of ours has a model.
-    inhibit_rules: [{
-      source_matchers: [ours, 'severity="critical"', 'layer="data"'],
-      target_matchers: [ours, 'layer="diagnostic"', 'model=~".+"'],
-      equal: ['model'],
-    }],
+    // Both sides are ours, and every alert of ours has a model. What pages is never muted.
+    inhibit_rules: [
+      // Broken inputs fake drift, for their model.
+      { source_matchers: [ours, 'severity="critical"', 'layer="data"'], target_matchers: [ours, 'layer="diagnostic"', 'model=~".+"'], equal: ['model'] },
+      // Who is paged for quality finds the leads on the dashboard, and needs no message for each.
+      {
+        source_matchers: [ours, 'severity="critical"', 'layer="outcome"', 'family="quality"'],
+        target_matchers: [ours, 'severity="warning"', 'layer="diagnostic"', 'model=~".+"'],
+        equal: ['model'],
+      },
+      // An exporter that is gone or stands still fakes models and labels that are gone. It has no model, so these are named.
+      {
+        source_matchers: ['alertname=~"MLExporterAbsent|MLExporterDown|MLExporterStale"'],
+        target_matchers: ['alertname=~"MLModelMissing|MLLabelsLate|MLSourceLagging|MLSourceFailing"', 'severity="warning"'],
+      },
+    ],
     receivers: receivers(config.routing, targets),
     time_intervals: intervals(std.get(config.routing, 'office_hours', {})),
   },

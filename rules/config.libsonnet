@@ -47,6 +47,9 @@ local routing = std.parseYaml(importstr 'routing.yaml');
     // How MLQualityBelowBaseline counts: 'relative' (5 % of 0.80 is 0.04) or 'points' (0.05 of any value). Errors of regressions are always relative.
     qualityLoss: 'relative',
 
+    // Below this number of labels in a window, a share of wrong answers says nothing about the error budget.
+    burnLabelsAtLeast: 20,
+
     // Below this number of lines an hour, a share of refused ones says nothing.
     rejectedRowsAtLeast: 100,
 
@@ -65,6 +68,9 @@ local routing = std.parseYaml(importstr 'routing.yaml');
       MLPredictionClassShift: { 'for': 6 * hour, keepFiring: 1 * hour },
       MLPredictionDrift: { 'for': 6 * hour, keepFiring: 1 * hour },
       MLPredictionMeanShift: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLOutlierExcess: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLPredictionFrozen: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLMultivariateDrift: { 'for': 6 * hour, keepFiring: 1 * hour },
       MLPredictionFallbackHigh: { 'for': 15 * minute, keepFiring: 10 * minute },
       MLPredictionErrorHigh: { 'for': 15 * minute, keepFiring: 10 * minute },
       MLLatencyOverLimit: { 'for': 5 * minute, keepFiring: 10 * minute },
@@ -83,6 +89,14 @@ local routing = std.parseYaml(importstr 'routing.yaml');
       MLQualityBelowBaseline: { 'for': 6 * hour, keepFiring: 1 * hour },
       MLSegmentWorse: { 'for': 6 * hour, keepFiring: 1 * hour },
       MLVersionWorse: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLQualityDropped: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLEstimatedQualityLow: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLErrorBudgetBurn: { 'for': 5 * minute, keepFiring: 10 * minute },
+      MLFeatureDistanceHigh: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLLatencyOutOfControl: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLVolumeOutOfControl: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLConfidenceDrop: { 'for': 6 * hour, keepFiring: 1 * hour },
+      MLAccuracyOutOfControl: { 'for': 6 * hour, keepFiring: 1 * hour },
       MLLabelsLate: { 'for': 30 * minute, keepFiring: 30 * minute },
       MLLabelCoverageLow: { 'for': 6 * hour, keepFiring: 1 * hour },
       MLLabelSelectionBias: { 'for': 6 * hour, keepFiring: 1 * hour },

@@ -113,11 +113,13 @@ local schemaViolations(config, severity) = alert.model(
   severity=severity,
   layer='data',
   family='schema',
-  expr=threshold.compare('ml:schema_violation_ratio', '>', 'schema_violation_ratio', '', severity)
+  expr=threshold.compare('ml:schema_violation_excess_ratio', '>', 'schema_violation_excess_ratio', '', severity)
        + threshold.enough('ml:window_rows:enough{window="1h"}', 'model'),
   summary='Predictions of a model break the schema.',
-  description='Model {{ $labels.model }} had violations of kind {{ $labels.kind }} in {{ $value | humanizePercentage }} of the predictions that were read in the last hour; the limit is '
-              + threshold.shown('schema_violation_ratio', '', severity)
+  description='Model {{ $labels.model }} had violations of kind {{ $labels.kind }} in '
+              + threshold.value('ml:schema_violation_ratio', ['model', 'kind'], 'humanizePercentage')
+              + ' of the predictions that were read in the last hour. That is {{ $value | humanizePercentage }} more than in the week before; the limit is '
+              + threshold.shown('schema_violation_excess_ratio', '', severity)
               + '. The rows were counted without the broken values. First see what was deployed in the service that writes the log.',
 );
 
@@ -186,6 +188,12 @@ local volumeSurge(config) = alert.model(
                 + '/ on (model) group_left ()\n'
                 + '  (sum by (model) (increase(' + m.metric('ml_predictions_total') + '[' + d.text($._config, 3600) + '])) > 0)',
         },
+        {
+          // Many writers leave out what is null, or write more than is watched: the usual share is no news.
+          record: 'ml:schema_violation_excess_ratio',
+          expr: 'ml:schema_violation_ratio\n- avg_over_time(ml:schema_violation_ratio[' + d.text($._config, 7 * day) + ':' + d.text($._config, 3600)
+                + '] offset ' + d.text($._config, day) + ')',
+        },
         usual($._config, 'lower', '<'),
         usual($._config, 'upper', '>'),
         { record: 'ml:volume_drop_ratio', expr: '1 - ml:window_rows / on (model, window) ml:volume_usual_rows:lower' },
@@ -212,7 +220,7 @@ local volumeSurge(config) = alert.model(
       alert.group(
         $._config,
         'ml-schema.alerts',
-        threshold.rules($._config, ['schema_violation_ratio'])
+        threshold.rules($._config, ['schema_violation_excess_ratio'])
         + [schemaViolations($._config, severity) for severity in ['warning', 'critical']]
       ),
       alert.group(

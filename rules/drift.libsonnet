@@ -30,6 +30,9 @@ local drift(config, name, signal, critical, what, worst, summary, first) =
                 + first,
   );
 
+// Distances that a model asks for, by signal: how they are called.
+local distances = { feature_js_distance: 'Jensen-Shannon distance', feature_ks_statistic: 'Kolmogorov-Smirnov statistic', feature_wasserstein: 'Wasserstein distance' };
+
 {
   prometheusRules+:: {
     groups+: [
@@ -41,6 +44,14 @@ local drift(config, name, signal, critical, what, worst, summary, first) =
         level.level($._config, 'ml_feature_mean_shift_critical_sigmas'),
         comparison.significant('ml:feature_mean_shift_sigmas', 'ml:feature_mean_shift_critical_sigmas', ['model', 'window', 'feature']),
       ]),
+      alert.group($._config, 'ml-distances.rules', std.flattenArrays([
+        [
+          level.level($._config, 'ml_' + signal),
+          level.level($._config, 'ml_' + signal + '_critical'),
+          comparison.significant('ml:' + signal, 'ml:' + signal + '_critical', ['model', 'window', 'feature']),
+        ]
+        for signal in std.objectFields(distances)
+      ])),
     ],
   },
 
@@ -71,6 +82,24 @@ local drift(config, name, signal, critical, what, worst, summary, first) =
             'The mean of features of a model is far from that of the reference.',
             'First see whether the unit or the default value of the named feature changed upstream.',
           ),
+        ]
+      ),
+      alert.group(
+        $._config,
+        'ml-distances.alerts',
+        threshold.rules($._config, std.objectFields(distances))
+        + [
+          drift(
+            $._config,
+            'MLFeatureDistanceHigh',
+            signal,
+            signal + '_critical',
+            'Features with a high ' + distances[signal],
+            distances[signal],
+            'Features of a model are far from the reference by a distance that was asked for.',
+            'First compare the histograms of the named feature, then see whether accuracy or the class shares moved with it.',
+          ) + { labels+: { distance: signal } }
+          for signal in std.objectFields(distances)
         ]
       ),
     ],

@@ -6,6 +6,7 @@
 + (import 'predictions.libsonnet')
 + (import 'latency.libsonnet')
 + (import 'quality.libsonnet')
++ (import 'control.libsonnet')
 + (import 'labels.libsonnet')
 + (import 'exporter.libsonnet')
 + (import 'missing.libsonnet')

@@ -88,7 +88,7 @@ local placed(config, groups) = [
         {
           sourceMatch: [matcher.parsed(text) for text in rule.source_matchers],
           targetMatch: [matcher.parsed(text) for text in rule.target_matchers],
-          equal: rule.equal,
+          equal: std.get(rule, 'equal', []),
         }
         for rule in parts.inhibit_rules
       ],

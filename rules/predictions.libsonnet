@@ -56,6 +56,18 @@ local drifted(config, name, signal, critical, what, summary, first) = alert.mode
               + '. ' + comparison.provisional + first,
 );
 
+// A share above that of the reference, and more than its own days show.
+local excess(config, kind) = [
+  level.level(config, 'ml_prediction_' + kind + '_ratio'),
+  level.level(config, 'ml_prediction_baseline_' + kind + '_ratio'),
+  level.level(config, 'ml_prediction_' + kind + '_critical_ratio'),
+  {
+    record: 'ml:prediction_' + kind + '_excess_ratio',
+    expr: 'ml:prediction_' + kind + '_ratio\n- on (model) group_left ()\n  max by (model) (ml:prediction_baseline_' + kind + '_ratio)',
+  },
+  comparison.significant('ml:prediction_' + kind + '_excess_ratio', 'ml:prediction_' + kind + '_critical_ratio', ['model', 'window']),
+];
+
 {
   prometheusRules+:: {
     groups+: [
@@ -96,11 +108,56 @@ local drifted(config, name, signal, critical, what, summary, first) = alert.mode
           |||,
         },
       ]),
+      alert.group(
+        $._config,
+        'ml-anomalies.rules',
+        excess($._config, 'outlier')
+        + excess($._config, 'concentration')
+        + [
+          level.level($._config, 'ml_multivariate_drift', through='abs'),
+          level.level($._config, 'ml_multivariate_drift_critical'),
+          comparison.significant('ml:multivariate_drift', 'ml:multivariate_drift_critical', ['model', 'window']),
+        ]
+      ),
     ],
   },
 
   prometheusAlerts+:: {
     groups+: [
+      alert.group(
+        $._config,
+        'ml-anomalies.alerts',
+        threshold.rules($._config, ['prediction_outlier_excess_ratio', 'prediction_concentration_excess_ratio', 'multivariate_drift'])
+        + [
+          drifted(
+            $._config,
+            'MLOutlierExcess',
+            'prediction_outlier_excess_ratio',
+            'prediction_outlier_critical_ratio',
+            'The share of rows that the reference does not know is higher by',
+            'More rows than usual are unlike all that the model knows.',
+            'First see for which reason, and read some of these rows.',
+          ),
+          drifted(
+            $._config,
+            'MLPredictionFrozen',
+            'prediction_concentration_excess_ratio',
+            'prediction_concentration_critical_ratio',
+            'The share of equal answers is higher by',
+            'A model gives the same answer too often.',
+            'First see whether its inputs still differ: a constant upstream or a cache in front of the model are the usual reasons.',
+          ),
+          drifted(
+            $._config,
+            'MLMultivariateDrift',
+            'multivariate_drift',
+            'multivariate_drift_critical',
+            'The features go together worse than in the reference, by a number of standard deviations of',
+            'The features of a model no longer go together as in the reference.',
+            'First see which features drift alone; if none does, look for rows that were joined wrongly.',
+          ),
+        ]
+      ),
       alert.group(
         $._config,
         'ml-predictions.alerts',

@@ -2,6 +2,7 @@
 // have no interval of their own: theirs is the value and 1/√rows, which is the interval of classes of equal size that are right half the time.
 local alert = import 'lib/alert.libsonnet';
 local comparison = import 'lib/comparison.libsonnet';
+local d = import 'lib/duration.libsonnet';
 local level = import 'lib/level.libsonnet';
 local threshold = import 'lib/threshold.libsonnet';
 local signals = import 'signals.libsonnet';
@@ -70,37 +71,81 @@ local levels(config, name) =
   + [level.level(config, 'ml_baseline_' + name)];
 
 // How much worse than in the reference a measure surely is: as a share of the reference, or in points. Errors have no points.
-local loss(config, name) = {
-  record: 'ml:quality_baseline_loss',
+local loss(config, name, record='ml:quality_baseline_loss', before='ml:baseline_', now=surely(name) + '{window="1d"}') = {
+  record: record,
   labels: { measure: name },
   expr:
-    local joined = ' on (model) group_left ()\n  max by (model) (ml:baseline_' + name + ' > 0)';
-    local now = surely(name) + '{window="1d"}';
+    local joined = ' on (model) group_left ()\n  max by (model) (' + before + name + ' > 0)';
     if !isLow(name) then now + '\n/' + joined + '\n- 1'
     else if config.qualityLoss == 'points' then '-(' + now + '\n-' + joined + ')'
     else if config.qualityLoss == 'relative' then '1 - ' + now + '\n/' + joined
     else error 'rules: expected relative or points in _config.qualityLoss, got %s. Correct it.' % config.qualityLoss,
 };
 
-local belowBaseline(config) =
-  local compared = threshold.compare('ml:quality_baseline_loss{window="1d"}', '>', 'quality_baseline_loss', '1d', 'warning');
+// The measures that are worse than before, counted, with the worst by name.
+local worse(config, name, signal, layer, family, enough, than, summary, also='') =
+  local compared = threshold.compare('ml:' + signal + '{window="1d"}', '>', signal, '1d', 'warning');
   alert.model(
     config,
-    'MLQualityBelowBaseline',
+    name,
     severity='warning',
-    layer='outcome',
-    family='quality',
-    expr=comparison.aggregated('count', 'ml:quality_baseline_loss', '>', 'quality_baseline_loss', '1d', 'warning')
-         + '\n' + threshold.enough('ml:labelled_rows:enough') + comparison.settled,
-    summary='A model is clearly worse than in its reference.',
-    description='Measures of model {{ $labels.model }} that were clearly worse over one day than in the reference: {{ $value }}. '
+    layer=layer,
+    family=family,
+    expr=comparison.aggregated('count', 'ml:' + signal, '>', signal, '1d', 'warning')
+         + '\n' + threshold.enough(enough) + comparison.settled,
+    summary=summary,
+    description='Measures of model {{ $labels.model }} that ' + than + ': {{ $value }}. '
                 + comparison.worst(
                   compared,
                   '1d',
                   'The worst is {{ $worst.Labels.measure }}, by at least {{ $worst.Value | humanizePercentage }}; the limit is '
-                  + threshold.shown('quality_baseline_loss', '1d', 'warning', '$worst.Labels') + '. '
+                  + threshold.shown(signal, '1d', 'warning', '$worst.Labels') + '. '
                 )
+                + also
                 + 'First rule out wrong or missing labels, then look for features that drifted or are null.',
+  );
+
+// The 30 days before the window of a day are a baseline of their own.
+local month(config, name) = level.level(config { baseline: 'previous_30d' }, 'ml_baseline_' + name) + { record: 'ml:previous_30d_' + name };
+
+// Estimates without labels: the better end, where the estimate was not off by more than its error when labels came.
+local estimated = ['accuracy', 'f1', 'roc_auc', 'f1_macro', 'mean_absolute_error'];
+local estimate(config, name) =
+  local better = '(\n  ml:estimated_' + name + '{window="1d"}\n  ' + (if isLow(name) then '+' else '-') + ' on (model, window)\n    ml:estimated_' + name + '_error\n)';
+  local made = loss(config, name, 'ml:estimated_quality_loss', now=better);
+  made {
+    expr+: '\nunless on (model)\n  (\n    ml:estimated_bias{metric="' + name + '",window="1d"}\n    > on (model) group_left ()\n'
+           + '      max by (model) (ml:estimated_' + name + '_error{window="1d"})\n  )',
+  };
+
+// Wrong answers among those labelled in a time of the clock. Numerator and denominator grow together, so an outage changes nothing.
+local errorRatio(config, window, seconds) = {
+  local increase(metric) = 'sum by (model) (increase(' + metric + '[' + d.text(config, seconds) + ']))',
+  record: 'ml:labelled_error_ratio:' + window,
+  expr: '1 - ' + increase('ml_correct_predictions_total') + '\n/ on (model)\n  (' + increase('ml_labelled_predictions_total')
+        + ' >= ' + config.burnLabelsAtLeast + ')',
+};
+local burns = {
+  critical: { long: '1h', short: '5m', factor: 14.4, text: 'the last hour' },
+  warning: { long: '6h', short: '30m', factor: 6, text: 'the last six hours' },
+};
+local burning(config, severity) =
+  local burn = burns[severity];
+  local beyond(window) =
+    'ml:labelled_error_ratio:' + window + '\n> on (model) group_left ()\n  max by (model) ('
+    + burn.factor + ' * ' + threshold.series('error_budget_ratio', '', severity) + ')\n';
+  alert.model(
+    config,
+    'MLErrorBudgetBurn',
+    severity=severity,
+    layer='outcome',
+    family='quality',
+    expr=beyond(burn.long) + 'and on (model)\n' + beyond(burn.short) + threshold.enough('ml:labelled_rows:enough{window="1d"}', 'model'),
+    summary='A model uses up its budget of wrong predictions too fast.',
+    description='{{ $value | humanizePercentage }} of the predictions of model {{ $labels.model }} that were labelled in ' + burn.text
+                + ' were wrong, more than ' + burn.factor + ' times the value agreed on, which is '
+                + threshold.shown('error_budget_ratio', '', severity)
+                + '. First see whether the labels are right, then which version or feature changed in that time.',
   );
 
 local calibrationGap(config) = alert.model(
@@ -180,6 +225,22 @@ local group(config, title, names) = alert.group(config, 'ml-quality-' + title + 
       group($._config, 'macro', ['precision_macro', 'recall_macro', 'f1_macro']),
       group($._config, 'errors', errors),
       alert.group($._config, 'ml-quality-losses.rules', [loss($._config, name) for name in names]),
+      alert.group(
+        $._config,
+        'ml-quality-month.rules',
+        [month($._config, name) for name in names] + [loss($._config, name, 'ml:quality_month_loss', 'ml:previous_30d_') for name in names]
+      ),
+      alert.group(
+        $._config,
+        'ml-quality-estimates.rules',
+        std.flattenArrays([[level.level($._config, 'ml_estimated_' + name), level.level($._config, 'ml_estimated_' + name + '_error')] for name in estimated])
+        + [level.level($._config, 'ml_estimated_bias', through='abs')]
+        + [estimate($._config, name) for name in estimated]
+      ),
+      alert.group($._config, 'ml-quality-budget.rules', [
+        errorRatio($._config, window[0], window[1])
+        for window in [['5m', 300], ['30m', 1800], ['1h', 3600], ['6h', 21600]]
+      ]),
       alert.group($._config, 'ml-quality-parts.rules', [
         level.level($._config, 'ml_calibration_gap_lower'),
         level.level($._config, 'ml_calibration_gap_upper', worst='min'),
@@ -214,7 +275,50 @@ local group(config, title, names) = alert.group(config, 'ml-quality-' + title + 
         $._config,
         'ml-quality.alerts',
         threshold.rules($._config, ['calibration_gap', 'quality_baseline_loss', 'segment_accuracy_gap', 'version_quality_loss'])
-        + [calibrationGap($._config), belowBaseline($._config), segmentWorse($._config), versionWorse($._config)]
+        + [
+          calibrationGap($._config),
+          worse(
+            $._config,
+            'MLQualityBelowBaseline',
+            'quality_baseline_loss',
+            'outcome',
+            'quality',
+            'ml:labelled_rows:enough',
+            'were clearly worse over one day than in the reference',
+            'A model is clearly worse than in its reference.',
+          ),
+          segmentWorse($._config),
+          versionWorse($._config),
+        ]
+      ),
+      alert.group(
+        $._config,
+        'ml-quality-changes.alerts',
+        threshold.rules($._config, ['quality_month_loss', 'estimated_quality_loss', 'error_budget_ratio'])
+        + [
+          worse(
+            $._config,
+            'MLQualityDropped',
+            'quality_month_loss',
+            'outcome',
+            'quality',
+            'ml:labelled_rows:enough',
+            'were clearly worse over one day than over the 30 days before',
+            'A model is clearly worse than in the 30 days before.',
+          ),
+          worse(
+            $._config,
+            'MLEstimatedQualityLow',
+            'estimated_quality_loss',
+            'diagnostic',
+            'estimates',
+            'ml:window_rows:enough',
+            'are estimated clearly worse over one day than in the reference',
+            'A model is estimated to be clearly worse than in its reference.',
+            'An estimate, without labels. ',
+          ),
+        ]
+        + [burning($._config, severity) for severity in ['warning', 'critical']]
       ),
     ],
   },

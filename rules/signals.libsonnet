@@ -25,16 +25,23 @@ local quality(name, severities=both, low=true, format=percent) = signal('ml:' + 
   feature_invalid_excess_ratio: pages('ml:feature_invalid_excess_ratio', perFeature, '1h', percent),
   feature_out_of_range_excess_ratio: warns('ml:feature_out_of_range_excess_ratio', perFeature, '1h', percent),
   feature_unseen_category_excess_ratio: warns('ml:feature_unseen_category_excess_ratio', perFeature, '1h', percent),
-  schema_violation_ratio: pages('ml:schema_violation_ratio', ['model'], '', percent),
+  schema_violation_excess_ratio: pages('ml:schema_violation_excess_ratio', ['model'], '', percent),
   volume_drop_ratio: pages('ml:volume_drop_ratio', perModel, '1h', percent),
   volume_surge_factor: warns('ml:volume_surge_factor', perModel, '1h', 'printf "%.2g"'),
 
   feature_psi: warns('ml:feature_psi', perFeature, '1d', 'printf "%.3g"'),
   feature_mean_shift_sigmas: warns('ml:feature_mean_shift_sigmas', perFeature, '1d', 'printf "%.3g"'),
 
+  feature_js_distance: warns('ml:feature_js_distance', perFeature, '1d', 'printf "%.3g"'),
+  feature_ks_statistic: warns('ml:feature_ks_statistic', perFeature, '1d', 'printf "%.3g"'),
+  feature_wasserstein: warns('ml:feature_wasserstein', perFeature, '1d', 'printf "%.3g"'),
+
   prediction_class_shift_ratio: warns('ml:prediction_class_shift_ratio', perModel, '1d', percent),
   prediction_psi: warns('ml:prediction_psi', perModel, '1d', 'printf "%.3g"'),
   prediction_mean_shift_sigmas: warns('ml:prediction_mean_shift_sigmas', perModel, '1d', 'printf "%.3g"'),
+  prediction_outlier_excess_ratio: warns('ml:prediction_outlier_excess_ratio', perModel, '1d', percent),
+  prediction_concentration_excess_ratio: warns('ml:prediction_concentration_excess_ratio', perModel, '1d', percent),
+  multivariate_drift: warns('ml:multivariate_drift', perModel, '1d', 'printf "%.3g"'),
   prediction_fallback_ratio: pages('ml:prediction_fallback_ratio', perModel, '1h', percent),
   prediction_error_ratio: pages('ml:prediction_error_ratio', perModel, '1h', percent),
 
@@ -53,6 +60,9 @@ local quality(name, severities=both, low=true, format=percent) = signal('ml:' + 
   root_mean_squared_error: quality('root_mean_squared_error', low=false, format='printf "%.4g"'),
   calibration_gap: warns('ml:calibration_gap_sure', perModel, '1d', percent),
   quality_baseline_loss: warns('ml:quality_baseline_loss', perModel, '1d', percent),
+  quality_month_loss: warns('ml:quality_month_loss', perModel, '1d', percent),
+  estimated_quality_loss: warns('ml:estimated_quality_loss', perModel, '1d', percent),
+  error_budget_ratio: pages('ml:labelled_error_ratio:1h', ['model'], '', percent),
   segment_accuracy_gap: warns('ml:segment_accuracy_gap', perSegment, '1d', percent),
   version_quality_loss: warns('ml:version_quality_loss', perModel, '1d', percent),
 

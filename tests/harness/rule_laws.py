@@ -1,5 +1,7 @@
 """The table of alerts for `rule_worlds`: what each reads, with values just below and beyond its limit."""
 
+from dataclasses import replace
+
 from rule_worlds import Law, Limit
 
 HOUR = 'window="1h"'
@@ -90,6 +92,52 @@ def macro(alert: str, name: str) -> Law:
     return quality(alert, name, {"below": 0.56, "warning": 0.54}, {"warning": 0.6})
 
 
+def distance(name: str, limit: float) -> Law:
+    """A distance that was asked for. Whatever its critical value, it is compared with it."""
+    law = drift("MLFeatureDistanceHigh", f"ml_feature_{name}", 'feature="x"', (limit - 0.01, limit + 0.05), 0.02)
+    silent = {reason: held for reason, held in law.silent.items() if reason != "window too short"}
+    return replace(law, silent=silent, part=f" {name}")
+
+
+def signed_drift(alert: str, metric: str, values: tuple[float, float]) -> Law:
+    """A statistic of a model with a sign and a critical value, which has no upper bound."""
+    law = drift(alert, metric, "", values, 0.1)
+    (statistic,) = law.moving
+    silent = {reason: held for reason, held in law.silent.items() if reason != "window too short"}
+    return replace(law, silent=silent, firing={"downwards": {statistic: -values[1]}})
+
+
+def share_of_day(alert: str, kind: str, values: tuple[float, float]) -> Law:
+    """A share of a day above that of the reference (2 %), with its critical excess."""
+    share, baseline = f"ml_prediction_{kind}_ratio {DAY}", f'ml_prediction_baseline_{kind}_ratio baseline="reference"'
+    noise = f'ml_prediction_{kind}_critical_ratio {DAY},baseline="reference"'
+    return Law(
+        alert,
+        moving={share: {"below": values[0], "warning": values[1]}},
+        fixed={baseline: 0.02, noise: 0.005, **ROWS_DAY},
+        silent={**FEW_DAY, "as in the reference": {baseline: 0.9}, "noise": {noise: 0.9}},
+        limit=Limit(f"prediction_{kind}_excess_ratio", 0.9, 0.01, "1d"),
+        settles=True,
+    )
+
+
+def limit_of(signal: str, bound: str) -> str:
+    """A control limit of a day."""
+    return f'ml_control_limit {DAY},signal="{signal}",bound="{bound}"'
+
+
+def control(alert: str, series: str, signal: str, below: float, beyond: float, bound: str) -> Law:
+    """A value of a day against the control limit in the middle of the two."""
+    of_labels = signal == "accuracy"
+    return Law(
+        alert,
+        moving={series: {"below": below, "warning": beyond}},
+        fixed={limit_of(signal, bound): (below + beyond) / 2, **(LABELLED if of_labels else ROWS_DAY)},
+        silent={**(FEW_LABELS if of_labels else FEW_DAY), "no limits": {limit_of(signal, bound): None}},
+        settles=True,
+    )
+
+
 CLASS = f'{DAY},class="yes"'
 VERSIONS = f'{DAY},version="2",peer="1"'
 ACCURACY_APART = {
@@ -159,20 +207,23 @@ FAST = (
 
 COUNTED = (
     Law(
-        "MLSchemaViolations",
-        moving={'ml_schema_violations_total kind="k"': {"below": 0.9, "warning": 5, "critical": 50}},
-        fixed={'ml_predictions_total version="1"': 100.0, **ROWS_HOUR},
-        silent={**FEW_HOUR, "many more predictions": {'ml_predictions_total version="1"': 100000.0}},
-        limit=Limit("schema_violation_ratio", 0.9, 0.001),
-        grows_for="1h",
-    ),
-    Law(
         "MLRowsRejected",
         moving={'ml_exporter_rows_rejected_total reason="malformed"': {"below": 0.9, "warning": 5, "critical": 80}},
         fixed={READ: 100.0, 'ml_exporter_rows_rejected_total reason="no_model"': 90.0},
         silent={"few lines": {READ: 1.5}, "many more lines": {READ: 100000.0}},
         identity="source",
         grows_for="1h",
+    ),
+    Law(
+        "MLErrorBudgetBurn",
+        moving={"ml_correct_predictions_total": {"below": 96, "warning": 65, "critical": 25}},
+        fixed={"ml_labelled_predictions_total": 100.0, **LABELLED},
+        silent={
+            **FEW_LABELS,
+            "few labels of late": {"ml_labelled_predictions_total": 0.01, "ml_correct_predictions_total": 0},
+        },
+        limit=Limit("error_budget_ratio", 0.9, 0.001, needed={"warning": 0.05, "critical": 0.05}),
+        grows_for="6h",
     ),
     Law(
         "MLSeriesCapped",
@@ -204,6 +255,65 @@ SLOW = (
             }
         },
         limit=Limit("prediction_class_shift_ratio", 0.5, 0.05, "1d"),
+        settles=True,
+    ),
+    share_of_day("MLOutlierExcess", "outlier", (0.06, 0.08)),
+    share_of_day("MLPredictionFrozen", "concentration", (0.21, 0.23)),
+    signed_drift("MLMultivariateDrift", "ml_multivariate_drift", (0.45, 0.55)),
+    *(distance(name, limit) for name, limit in (("js_distance", 0.1), ("ks_statistic", 0.1), ("wasserstein", 0.25))),
+    control(
+        "MLLatencyOutOfControl",
+        f'ml_window_latency_seconds {DAY},q="0.99"',
+        "window_latency_seconds_p99",
+        0.5,
+        0.7,
+        "upper",
+    ),
+    control(
+        "MLConfidenceDrop", f"ml_prediction_confidence_mean {DAY}", "prediction_confidence_mean", 0.7, 0.5, "lower"
+    ),
+    control("MLAccuracyOutOfControl", f"ml_accuracy {DAY}", "accuracy", 0.8, 0.7, "lower"),
+    Law(
+        "MLVolumeOutOfControl",
+        moving={f"ml_window_rows {DAY}": {"below": 1000, "warning": 400}},
+        fixed={limit_of("window_rows", "lower"): 500.0, limit_of("window_rows", "upper"): 2000.0},
+        silent={"no limits": {limit_of("window_rows", "lower"): None}, "few rows": {f"ml_window_rows {DAY}": 100}},
+        firing={"a surge": {f"ml_window_rows {DAY}": 2500}},
+        settles=True,
+    ),
+    Law(
+        "MLQualityDropped",
+        moving={f"ml_accuracy_upper {DAY}": {"below": 0.765, "warning": 0.755}},
+        fixed={
+            'ml_baseline_accuracy baseline="previous_30d"': 0.8,
+            'ml_baseline_accuracy baseline="reference"': 0.1,
+            'ml_baseline_mean_absolute_error baseline="previous_30d"': 10.0,
+            f"ml_mean_absolute_error_lower {DAY}": 10.4,
+            **LABELLED,
+        },
+        silent=FEW_LABELS,
+        firing={"an error": {f"ml_accuracy_upper {DAY}": 0.8, f"ml_mean_absolute_error_lower {DAY}": 10.6}},
+        limit=Limit("quality_month_loss", 0.5, 0.01, "1d"),
+        settles=True,
+    ),
+    Law(
+        "MLEstimatedQualityLow",
+        moving={f"ml_estimated_accuracy {DAY}": {"below": 0.745, "warning": 0.735}},
+        fixed={
+            f"ml_estimated_accuracy_error {DAY}": 0.02,
+            f'ml_estimated_bias {DAY},metric="accuracy"': -0.019,
+            'ml_baseline_accuracy baseline="reference"': 0.8,
+            'ml_baseline_mean_absolute_error baseline="reference"': 10.0,
+            f"ml_estimated_mean_absolute_error {DAY}": 10.6,
+            f"ml_estimated_mean_absolute_error_error {DAY}": 0.2,
+            **ROWS_DAY,
+        },
+        silent={**FEW_DAY, "the estimate was off": {f'ml_estimated_bias {DAY},metric="accuracy"': -0.021}},
+        firing={
+            "no labels yet": {f'ml_estimated_bias {DAY},metric="accuracy"': None},
+            "an error": {f"ml_estimated_accuracy {DAY}": 0.8, f"ml_estimated_mean_absolute_error {DAY}": 10.8},
+        },
+        limit=Limit("estimated_quality_loss", 0.5, 0.01, "1d"),
         settles=True,
     ),
     quality("MLRocAucLow", "roc_auc", {"below": 0.66, "warning": 0.64}),
@@ -298,10 +408,26 @@ MISSING = (
     ),
 )
 
-LAWS = FAST + COUNTED + SLOW + MISSING
+WEEKLY = (
+    Law(
+        "MLSchemaViolations",
+        moving={'ml_schema_violations_total kind="k"': {"below": 0.9, "warning": 5, "critical": 50}},
+        fixed={'ml_predictions_total version="1"': 100.0, **ROWS_HOUR},
+        silent={
+            **FEW_HOUR,
+            "as always": {'ml_schema_violations_total kind="k"': 50},
+            "many more predictions": {'ml_predictions_total version="1"': 100000.0},
+        },
+        limit=Limit("schema_violation_excess_ratio", 0.9, -0.5),
+        grows_for="1h",
+    ),
+)
+
+LAWS = FAST + COUNTED + WEEKLY + SLOW + MISSING
 GRIDS = {
     "fast": (FAST, 60, 300),
     "counted": (COUNTED, 60, 300),
+    "weekly": (WEEKLY, 60, 26 * 3600),
     "slow": (SLOW, 1800, 26 * 3600),
     "missing": (MISSING, 60, 60),
 }

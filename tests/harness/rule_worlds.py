@@ -49,6 +49,8 @@ class Law:
     limit: Limit | None = None
     settles: bool = False
     """Whether it is silent for a model or baseline that is new."""
+    part: str = ""
+    """What tells laws of one alert apart."""
     identity: str = "model"
     """The label that tells cases apart."""
     grows_for: str = ""
@@ -163,7 +165,7 @@ def checks(law: Law, rule: Document, clock: Clock) -> list[tuple[int, str]]:
 
 def series(law: Law, case: Case, clock: Clock) -> Iterator[Document]:
     """The input of one case."""
-    whole = f"{law.alert}/{case.name}"
+    whole = f"{law.alert}{law.part}/{case.name}"
     identity = f'{law.identity}="{whole}"'
     if law.identity == "model":
         since = case.known_since
@@ -266,10 +268,16 @@ def run_lengths(values: Sequence[str]) -> Iterator[str]:
 def samples_at(law: Law, rule: Document, clock: Clock, what: str) -> list[Document]:
     """What fires at a check."""
     return [
-        {"labels": f'{{{law.identity}="{law.alert}/{case.name}",severity="{severity}"}}', "value": 1}
+        {"labels": f'{{{law.identity}="{law.alert}{law.part}/{case.name}",severity="{severity}"}}', "value": 1}
         for case in (() if what == "none" else cases(law, rule, clock))
         for severity in getattr(case, what)
     ]
+
+
+def asked_for(law: Law) -> str:
+    """What fires of an alert, also for models of other laws; of one with parts, only its own."""
+    own = f',{law.identity}=~"{law.alert}{law.part}/.+"' if law.part else ""
+    return f'count by ({law.identity}, severity) (ALERTS{{alertname="{law.alert}",alertstate="firing"{own}}})'
 
 
 def world(laws: Iterable[Law], rules: Mapping[str, Document], step: int, warm_up: int) -> Document:
@@ -282,7 +290,7 @@ def world(laws: Iterable[Law], rules: Mapping[str, Document], step: int, warm_up
     given = [item for law in laws for case in cases(law, rules[law.alert], clock) for item in series(law, case, clock)]
     asked = [
         {
-            "expr": f'count by ({law.identity}, severity) (ALERTS{{alertname="{law.alert}",alertstate="firing"}})',
+            "expr": asked_for(law),
             "eval_time": f"{when}s",
             "exp_samples": samples_at(law, rules[law.alert], clock, what),
         }

@@ -1,5 +1,6 @@
 """The Alertmanager configuration under amtool, oldest and newest: it is valid, and routes as routing.yaml says."""
 
+import re
 import subprocess
 from dataclasses import replace
 
@@ -99,12 +100,23 @@ def test_an_inhibition_touches_only_our_alerts_and_compares_labels_that_all_of_t
         for rule in group["rules"]
         if "alert" in rule
     ]
-    (rule,) = yaml.safe_load(routed.read_text())["inhibit_rules"]
-    for side in ("source_matchers", "target_matchers"):
-        assert 'alertname=~"ML.+"' in rule[side]
-    assert 'layer="data"' in rule["source_matchers"]
-    assert 'layer="diagnostic"' in rule["target_matchers"]
-    assert rule["equal"] == ["model"]
+    data, quality, exporter = yaml.safe_load(routed.read_text())["inhibit_rules"]
+    for rule in (data, quality):
+        for side in ("source_matchers", "target_matchers"):
+            assert 'alertname=~"ML.+"' in rule[side]
+        assert 'severity="critical"' in rule["source_matchers"]
+        assert 'layer="diagnostic"' in rule["target_matchers"]
+        assert rule["equal"] == ["model"]
+    assert 'layer="data"' in data["source_matchers"]
+    assert 'family="quality"' in quality["source_matchers"]
+    # The third names alerts on both sides, which exist; what pages is muted by none.
+    named = {name for side in exporter.values() for name in re.findall(r"ML\w+", str(side))}
+    assert named <= {alert["alert"] for alert in alerts}
+    pages = {alert["alert"] for alert in alerts if alert["labels"]["severity"] == "critical"}
+    assert not pages & set(re.findall(r"ML\w+", str(exporter["target_matchers"])))
+    assert all(
+        alert["labels"]["layer"] != "diagnostic" for alert in alerts if alert["labels"]["severity"] == "critical"
+    )
     # Every alert has the label: on its own, from its owner, or from the list of expected models.
     for alert in alerts:
         has = "model" in alert["labels"] or "on (model) group_left (team, tier)" in alert["expr"]
