@@ -27,6 +27,7 @@ from tests.second.vitals import (
     loss_of,
     noise_of,
     prediction_psi,
+    repeats,
     selection,
     shares,
 )
@@ -52,10 +53,15 @@ def joined(document: Json, predictions: pd.DataFrame, labels: pd.DataFrame, expi
     return labelled(table, usable_labels(document, labels), expire)
 
 
+def confidence_bins(document: Json, rows: pd.DataFrame) -> np.ndarray:
+    """The bin of each confidence."""
+    return np.digitize(rows["confidence"].dropna(), document["confidence_edges"])
+
+
 def counts(document: Json, rows: pd.DataFrame) -> np.ndarray:
     """Confidences in the bins of PSI."""
     groups = np.asarray(document["score_psi_groups"])
-    bins = np.digitize(rows["confidence"].dropna(), document["confidence_edges"])
+    bins = confidence_bins(document, rows)
     return np.bincount(groups[bins], minlength=groups.max() + 1)
 
 
@@ -65,6 +71,7 @@ def _predictions(artefact: Artefact, settings: Settings, window: str, rows: pd.D
     yield confidence_mean(rows["confidence"].dropna().to_numpy(), window)
     by_bin = np.reshape(document["head"]["scores"]["histogram"], (len(document["classes"]) * 3, -1)).sum(axis=0)
     reference = np.bincount(document["score_psi_groups"], by_bin)
+    yield from repeats(artefact, settings, window, confidence_bins(document, rows))
     yield from prediction_psi(artefact, settings, window, (counts(document, rows), reference))
 
 
