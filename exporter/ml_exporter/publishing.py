@@ -28,8 +28,10 @@ def publish(countings: Mapping[str, Counting], loaded: Loaded, now_us: int) -> P
     dropped = 0
     for name, counting in countings.items():
         found = list(evaluate(counting, loaded.baselines[name], name, loaded.config, now_us))
-        kept = capped(found, loaded.config.models[name].series_limit - 1)
+        size, limit = series(found), loaded.config.models[name].series_limit - 1
+        kept = found if size <= limit else capped(found, limit)
+        kept_size = size if kept is found else series(kept)
         samples += kept
-        counts.append(Sample("ml_exporter_series", (name,), float(series(kept) + 1)))
-        dropped += series(found) - series(kept)
+        counts.append(Sample("ml_exporter_series", (name,), float(kept_size + 1)))
+        dropped += size - kept_size
     return Published((*samples, *counts), dropped)

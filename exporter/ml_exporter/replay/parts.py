@@ -25,7 +25,8 @@ LINES = b"lines"
 
 UP = "up"
 """Prometheus writes it of every scrape, so that a replay has to."""
-Key = tuple[str, tuple[str, ...], tuple[float, ...]]
+Key = tuple[object, ...]
+"""Name and labels of a series; of a histogram, also its bounds."""
 
 
 @dataclass
@@ -49,32 +50,32 @@ class Part:
 
     def add(self, now_us: int, samples: Iterable[AnySample]) -> None:
         """Takes in the samples of an instant, and that the target was up."""
-        first = self._first.get((UP, (), ()))
-        self._put(self._number((UP, (), ()), (f"{UP} ",)) if first is None else first, now_us, (1.0,))
+        before = len(self.value)
+        self.line.append(self._line_of((UP,), (f"{UP} ",)))
+        self.value.append(1.0)
         for sample in samples:
-            bounds = sample.upper_bounds if isinstance(sample, HistogramSample) else ()
-            key = sample.name, sample.labels, bounds
+            key = sample[:3] if isinstance(sample, HistogramSample) else sample[:2]
             first = self._first.get(key)
             if first is None:
-                first = self._number(key, texts_before(sample))
+                first = self._line_of(key, texts_before(sample))
             if isinstance(sample, HistogramSample):
                 cumulative = [float(count) for count in accumulate(sample.counts)]
-                self._put(first, now_us, (*cumulative, cumulative[-1], sample.total))
+                self.line.extend(range(first, first + len(cumulative) + 2))
+                self.value.extend((*cumulative, cumulative[-1], sample.total))
             else:
-                self._put(first, now_us, (float(sample.value),))
+                self.line.append(first)
+                self.value.append(sample.value)
+        self.at_us.extend(array("q", [now_us]) * (len(self.value) - before))
 
-    def _put(self, first: int, now_us: int, values: tuple[float, ...]) -> None:
-        for number, value in enumerate(values, first):
-            self.line.append(number)
-            self.at_us.append(now_us)
-            self.value.append(value)
-
-    def _number(self, key: Key, texts: tuple[str, ...]) -> int:
+    def _line_of(self, key: Key, texts: tuple[str, ...]) -> int:
+        """The number of the first line of a series, which gets one if it is new."""
+        if key in self._first:
+            return self._first[key]
         first = self._first[key] = len(self.text)
         labels = ",".join(f'{name}="{escaped(value)}"' for name, value in self.labels.items())
         for place, text in enumerate(texts):
             bare, is_labelled = text.rstrip(" ").removesuffix("}"), text.endswith("} ")
-            self.metric.append(key[0])
+            self.metric.append(str(key[0]))
             self.text.append(f"{bare},{labels}}} " if is_labelled else f"{bare}{{{labels}}} ")
             self.place.append(place)
         return first
