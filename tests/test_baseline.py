@@ -14,10 +14,10 @@ from ml_exporter.baseline import (
     Baseline,
     Independent,
     JsNoise,
-    LogNoise,
     Noise,
     Phi,
     PsiNoise,
+    SpreadNoise,
     aligned,
     dump,
     load,
@@ -51,7 +51,9 @@ def test_it_comes_back_byte_for_byte() -> None:
 
 
 def test_what_distances_need_comes_back_and_an_artefact_without_it_has_no_key_for_it() -> None:
-    noise = replace(NOISE, js={"temp": JsNoise(30, 60.5, 99.0, 41.25)}, logs={"temp": LogNoise(30, -0.5, 0.25, 990.5)})
+    noise = replace(
+        NOISE, js={"temp": JsNoise(30, 60.5, 99.0, 41.25)}, spread={"temp": SpreadNoise(30, -0.5, 0.25, 990.5)}
+    )
     independent = {"temp": {"ks": Independent(0.5, 0.0, 6.75), "wasserstein": Independent(1.1, 0.1, 1.2)}}
     found = replace(learned(), noise={"1d": noise}, independent=independent)
     again = load(dump(found), "flights.json")

@@ -9,7 +9,7 @@ import pytest
 from tests import build
 from tests.build import DAY, HOUR, MINUTE, NOON, SECOND
 
-from ml_exporter.baseline import SCORE, LogNoise, Noise, Phi, PsiNoise
+from ml_exporter.baseline import SCORE, Noise, Phi, PsiNoise, SpreadNoise
 from ml_exporter.catalogue import BY_NAME, QUALITY, HistogramSample, Sample
 from ml_exporter.config import Config, Segment
 from ml_exporter.counting import MAX_VERSIONS, Counting, Timing
@@ -431,8 +431,7 @@ def test_every_sample_is_declared_and_comes_once() -> None:
     counting.labels(build.batch(build.label(now, x, ("no", "yes")[x % 3 == 0]) for x in minutes if x % 9), now)
     psi = {name: PsiNoise(30, 9.0, 18.0, 1.0) for name in ("temp", SCORE)}
     phis = {name: Phi(30, 2.0) for name in ("accuracy", "concentration", "spread")}
-    logs = {"temp": LogNoise(30, 0.1, 0.04, 1e3), SCORE: LogNoise(30, -3.0, 0.01, 1e3)}
-    noise = Noise(psi, phis, logs=logs)
+    noise = Noise(psi, phis, spread={"temp": SpreadNoise(30, 0.1, 0.04, 1000.0)})
     baseline = build.baseline(layout, noise={"1d": noise}, window_seconds={"1d": 86400.0})
     baseline = replace(baseline, independent=independent_of(baseline.layout, baseline.vector))
     remembered(counting, now - 60 * DAY, now)

@@ -58,8 +58,8 @@ class JsNoise:
 
 
 @dataclass(frozen=True)
-class LogNoise:
-    """Logarithms of a statistic of the reference's own windows.
+class SpreadNoise:
+    """Logarithms of the standard deviation of z within the reference's own windows.
 
     How many windows, mean and variance of the logarithm, and mean number of values.
     """
@@ -91,15 +91,14 @@ class Phi:
 class Noise:
     """What the reference's own windows of one length show.
 
-    PSI by feature (and `SCORE`), phi by statistic, the Jensen-Shannon distance by feature, and logarithms: of the
-    standard deviation of z by feature, and (`SCORE`) of the share of the most frequent answer. Skewness is at least 0,
-    and there only for statistics whose critical values need it.
+    PSI by feature (and `SCORE`), phi by statistic, the Jensen-Shannon distance and the spread by feature. Skewness is
+    at least 0, and there only for statistics whose critical values need it.
     """
 
     psi: Mapping[str, PsiNoise]
     phi: Mapping[str, Phi]
     js: Mapping[str, JsNoise] = field(default_factory=dict)
-    logs: Mapping[str, LogNoise] = field(default_factory=dict)
+    spread: Mapping[str, SpreadNoise] = field(default_factory=dict)
     skew: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -293,7 +292,7 @@ def _counts(layout: Layout, vector: Vector, name: str) -> dict[str, Any]:
 
 def _noise(noise: Noise) -> dict[str, Any]:
     psi = {key: vars(item) for key, item in noise.psi.items()}
-    asked = {"js": noise.js, "logs": noise.logs}
+    asked = {"js": noise.js, "spread": noise.spread}
     return {
         "psi": psi,
         "phi": {key: vars(item) for key, item in noise.phi.items()},
@@ -326,9 +325,9 @@ def _read(document: dict[str, Any]) -> Baseline:
         psi = {key: PsiNoise(**value) for key, value in item["psi"].items()}
         phi = {key: Phi(**value) for key, value in item["phi"].items()}
         js = {key: JsNoise(**value) for key, value in item.get("js", {}).items()}
-        logs = {key: LogNoise(**value) for key, value in item.get("logs", {}).items()}
+        spread = {key: SpreadNoise(**value) for key, value in item.get("spread", {}).items()}
         skew = {key: float(value) for key, value in item.get("skew", {}).items()}
-        noise[window] = Noise(psi, phi, js, logs, skew)
+        noise[window] = Noise(psi, phi, js, spread, skew)
     reference, time = document["reference"], document["time"]
     span = (reference["start_us"], reference["end_us"], reference["maturity_seconds"])
     times = (time["hour"], time["day"], time["windows"])

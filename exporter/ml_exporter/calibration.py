@@ -105,10 +105,8 @@ def _noise(draft: Baseline, windows: list[Vector], total: Vector) -> Noise:
     phis |= estimate.noise(draft.layout, windows, total)
     phis |= distances.phis(draft.layout, windows, total, MINIMUM_ROWS)
     js = dict(distances.js_noise(draft.layout, windows, total, MINIMUM_ROWS))
-    logs = dict(distances.spread_noise(draft.layout, windows, MINIMUM_ROWS))
-    modes = prediction.mode_noise(draft.layout, windows, MINIMUM_ROWS)
-    logs |= {SCORE: modes} if modes else {}
-    return Noise(psi, phis, js, logs, {name: skewness(values) for name, values in skewed.items()})
+    spread = dict(distances.spread_noise(draft.layout, windows, MINIMUM_ROWS))
+    return Noise(psi, phis, js, spread, {name: skewness(values) for name, values in skewed.items()})
 
 
 def _psi_noise(draft: Baseline, windows: list[Vector], total: Vector, item: FeatureBins | None) -> PsiNoise:

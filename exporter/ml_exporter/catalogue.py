@@ -357,20 +357,6 @@ METRICS: tuple[Metric, ...] = (
         _MWB,
     ),
     Metric(
-        "ml_prediction_mode_ratio",
-        "gauge",
-        "ratio",
-        "Share of the most frequent answer: of the bin of scores, confidences or numbers that holds most.",
-        _MWB,
-    ),
-    Metric(
-        "ml_prediction_mode_critical_ratio",
-        "gauge",
-        "ratio",
-        "Share of the most frequent answer that a window exceeds with probability alpha without any drift.",
-        _MWB,
-    ),
-    Metric(
         "ml_prediction_mean_shift_sigmas",
         "gauge",
         "",

@@ -121,12 +121,6 @@ def spread_noise(document: Json, table: pd.DataFrame) -> dict[str, Json]:
     return {name: item for name, item in found.items() if item}
 
 
-def repeat_noise(days: list[np.ndarray]) -> Json | None:
-    """What days show of the share of the most frequent answer, from the bin of each."""
-    counts = [np.unique(bins, return_counts=True)[1] for bins in days if len(bins) >= FEWEST_ROWS]
-    return distances.log_noise([(float(np.log(found.max() / found.sum())), found.sum()) for found in counts])
-
-
 def distance_phis(known: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
     """Those of them that are phis: of KS and Wasserstein."""
     return {f"{kind}:{name}": item for name, found in known.items() for kind, item in found.items() if kind != "js"}

@@ -27,7 +27,6 @@ from tests.second.vitals import (
     loss_of,
     noise_of,
     prediction_psi,
-    repeats,
     selection,
     shares,
 )
@@ -53,15 +52,10 @@ def joined(document: Json, predictions: pd.DataFrame, labels: pd.DataFrame, expi
     return labelled(table, usable_labels(document, labels), expire)
 
 
-def confidence_bins(document: Json, rows: pd.DataFrame) -> np.ndarray:
-    """The bin of each confidence."""
-    return np.digitize(rows["confidence"].dropna(), document["confidence_edges"])
-
-
 def counts(document: Json, rows: pd.DataFrame) -> np.ndarray:
     """Confidences in the bins of PSI."""
     groups = np.asarray(document["score_psi_groups"])
-    bins = confidence_bins(document, rows)
+    bins = np.digitize(rows["confidence"].dropna(), document["confidence_edges"])
     return np.bincount(groups[bins], minlength=groups.max() + 1)
 
 
@@ -71,7 +65,6 @@ def _predictions(artefact: Artefact, settings: Settings, window: str, rows: pd.D
     yield confidence_mean(rows["confidence"].dropna().to_numpy(), window)
     by_bin = np.reshape(document["head"]["scores"]["histogram"], (len(document["classes"]) * 3, -1)).sum(axis=0)
     reference = np.bincount(document["score_psi_groups"], by_bin)
-    yield from repeats(artefact, settings, window, confidence_bins(document, rows))
     yield from prediction_psi(artefact, settings, window, (counts(document, rows), reference))
 
 

@@ -132,11 +132,6 @@ def spread(noise: Json, log: float, rows: int, alpha: float) -> Distance:
 def spread_of_windows(item: Json, windows: list[np.ndarray]) -> Json | None:
     """What an artefact holds about the spread of windows (values z of each)."""
     known = [(log, len(z)) for z in windows if len(z) >= FEWEST_ROWS and (log := log_deviation(item, z)) is not None]
-    return log_noise(known)
-
-
-def log_noise(known: list[tuple[float, int]]) -> Json | None:
-    """The distribution of logarithms, each with its rows."""
     if len(known) < 2:
         return None
     logs, rows = np.array(known).T

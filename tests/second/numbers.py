@@ -22,7 +22,6 @@ from tests.second.vitals import (
     close,
     noise_of,
     prediction_psi,
-    repeats,
     standardised,
 )
 
@@ -40,15 +39,10 @@ def joined(document: Json, predictions: pd.DataFrame, labels: pd.DataFrame, expi
     return labelled(table, usable.assign(label=usable["label"].map(number)), expire)
 
 
-def prediction_bins(document: Json, rows: pd.DataFrame) -> np.ndarray:
-    """The bin of each prediction."""
-    return np.digitize(rows.loc[rows["known"], "prediction"], document["prediction"]["edges"])
-
-
 def counts(document: Json, rows: pd.DataFrame) -> np.ndarray:
     """Predictions in the bins of PSI."""
     groups = np.asarray(document["score_psi_groups"])
-    bins = prediction_bins(document, rows)
+    bins = np.digitize(rows.loc[rows["known"], "prediction"], document["prediction"]["edges"])
     return np.bincount(groups[bins], minlength=groups.max() + 1)
 
 
@@ -63,7 +57,6 @@ def _predictions(artefact: Artefact, settings: Settings, window: str, rows: pd.D
     document = artefact.document
     own = document["head"]["predictions"]
     reference = np.bincount(document["score_psi_groups"], own["bins"])
-    yield from repeats(artefact, settings, window, prediction_bins(document, rows))
     yield from prediction_psi(artefact, settings, window, (counts(document, rows), reference))
     z, m = standardised(document["prediction"], rows["prediction"]), own["predicted"]
     centre = own["z"] / UNIT / m

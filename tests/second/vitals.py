@@ -119,12 +119,8 @@ class Artefact:
     def distance_noise(self, window: str, seconds: float, name: str) -> Mapping[str, Json]:
         """What was learned about the distances of a feature."""
         found = {kind: self.phi(window, seconds, f"{kind}:{name}") for kind in ("ks", "wasserstein")}
-        learned = {"js": "js", "spread": "logs"}
-        others = {kind: self._learned(key, window, seconds, name) for kind, key in learned.items()}
+        others = {kind: self._learned(kind, window, seconds, name) for kind in ("js", "spread")}
         return found | {kind: item for kind, item in others.items() if item}
-
-    def repeat_noise(self, window: str, seconds: float) -> Json | None:
-        return self._learned("logs", window, seconds, "__score__")
 
     def phi(self, window: str, seconds: float, statistic: str) -> Json:
         return self._learned("phi", window, seconds, statistic) or {"windows": 0, "phi": 1.0}
@@ -163,14 +159,9 @@ def feature_counts(item: Json, values: pd.Series) -> np.ndarray:
     return np.bincount(groups[bins], minlength=groups.max() + 1)
 
 
-def score_bins(document: Json, rows: pd.DataFrame) -> np.ndarray:
-    """The bin of each score."""
-    return np.digitize(usable_scores(rows)["score"], document["score_edges"])
-
-
 def score_counts(document: Json, rows: pd.DataFrame) -> np.ndarray:
     groups = np.asarray(document["score_psi_groups"])
-    bins = score_bins(document, rows)
+    bins = np.digitize(usable_scores(rows)["score"], document["score_edges"])
     return np.bincount(groups[bins], minlength=groups.max() + 1)
 
 
@@ -451,7 +442,6 @@ def _predictions(artefact: Artefact, settings: Settings, window: str, rows: pd.D
     yield confidence_mean(
         np.where(scored["prediction"] == document["classes"][1], scored["score"], 1 - scored["score"]), window
     )
-    yield from repeats(artefact, settings, window, score_bins(document, rows))
     reference = np.bincount(document["score_psi_groups"], artefact.score_histograms().sum(axis=(0, 1)))
     yield from prediction_psi(artefact, settings, window, (score_counts(document, rows), reference))
 
@@ -471,18 +461,6 @@ def _flags(_: Artefact, __: Settings, window: str, rows: pd.DataFrame) -> Iterat
 def confidence_mean(confidence: np.ndarray, window: str) -> Found:
     checks = (Check(rounded(confidence, UNIT).mean(), CLOSE), Check(confidence.mean(), HALF_UNIT))
     return Found("ml_prediction_confidence_mean", {"window": window}, checks)
-
-
-def repeats(artefact: Artefact, settings: Settings, window: str, bins: np.ndarray) -> Iterator[Found]:
-    """Share of the most frequent bin of answers, and the end of a one-sided prediction interval of its logarithm."""
-    at = {"window": window, "baseline": "reference"}
-    yield exact("ml_prediction_mode_ratio", np.unique(bins, return_counts=True)[1].max() / len(bins), **at)
-    noise = artefact.repeat_noise(window, settings.seconds(window))
-    if noise and noise["windows"] >= 5:
-        variance = noise["variance"] * (1 + 1 / noise["windows"]) * max(1.0, noise["rows"] / len(bins))
-        alpha = alpha_of(artefact.document, settings, window)
-        limit = stats.t.isf(alpha, noise["windows"] - 1, noise["mean"], np.sqrt(variance))
-        yield close("ml_prediction_mode_critical_ratio", np.exp(limit), **at)
 
 
 def prediction_psi(

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from tests import build
 
-from ml_exporter.baseline import Baseline, JsNoise, LogNoise, Noise, Phi
+from ml_exporter.baseline import Baseline, JsNoise, Noise, Phi, SpreadNoise
 from ml_exporter.layout import Vector
 from ml_exporter.vitals import distances
 
@@ -78,7 +78,7 @@ def test_the_reference_s_own_windows_widen_them() -> None:
 
 
 def test_spread_is_a_deviation_over_the_usual_one_of_the_reference_s_windows() -> None:
-    noise = Noise({}, {}, logs={"temp": LogNoise(30, math.log(0.5), 0.04, 400.0)})
+    noise = Noise({}, {}, spread={"temp": SpreadNoise(30, math.log(0.5), 0.04, 400.0)})
     samples = found(baseline({"1d": noise}), temps(WINDOW), "spread")
     deviation = np.std(WINDOW, ddof=1) / 5.0
     assert samples["spread_factor", "temp"] == pytest.approx(deviation / 0.5, rel=1e-4)
@@ -87,7 +87,7 @@ def test_spread_is_a_deviation_over_the_usual_one_of_the_reference_s_windows() -
 
 
 def test_spread_says_nothing_of_equal_values_or_where_too_few_windows_are_known() -> None:
-    known, few = (Noise({}, {}, logs={"temp": LogNoise(windows, 0.0, 0.04, 400.0)}) for windows in (30, 4))
+    known, few = (Noise({}, {}, spread={"temp": SpreadNoise(windows, 0.0, 0.04, 400.0)}) for windows in (30, 4))
     assert found(baseline({"1d": known}), temps([3.0] * 40), "spread") == {}
     assert found(baseline({"1d": few}), temps(WINDOW), "spread") == {}
     assert found(baseline(), temps(WINDOW), "spread") == {}

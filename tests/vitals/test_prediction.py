@@ -1,14 +1,14 @@
 """Class shares and their shift, score drift, confidence, default answers and errors, against numbers by hand."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from scipy import stats
 from tests import build
 
-from ml_exporter.baseline import SCORE, LogNoise, Noise, Phi, PsiNoise
+from ml_exporter.baseline import SCORE, Noise, Phi, PsiNoise
 from ml_exporter.layout import Vector
 from ml_exporter.vitals import prediction
 
@@ -127,22 +127,3 @@ def test_what_the_log_does_not_hold_has_no_gauge() -> None:
     windows = build.windows(build.vector(LAYOUT, [{"prediction": "yes"}]))
     assert build.values(prediction.answers(windows, build.baseline())) == {}
     assert build.values(prediction.score_psi(windows, build.baseline())) == {}
-
-
-def repeats(scores: list[float], noise: Mapping[str, Noise]) -> dict[tuple[str, ...], float]:
-    layout = build.layout()
-    vector = build.vector(layout, [{"prediction": "yes", "score": score} for score in scores])
-    return build.values(prediction.mode(build.windows(vector, alpha=0.01), build.baseline(layout, noise=noise)))
-
-
-def test_the_most_frequent_answer_and_how_frequent_one_is_without_drift() -> None:
-    noise = {"1d": Noise({}, {}, logs={SCORE: LogNoise(30, math.log(0.1), 0.04, 400.0)})}
-    found = repeats([0.05] * 20 + [0.3] * 50 + [0.95] * 30, noise)
-    assert found["ml_prediction_mode_ratio", "1d", "reference"] == 0.5
-    limit = 0.1 * math.exp(stats.t.isf(0.01, 29) * 0.2 * math.sqrt((1 + 1 / 30) * 4))
-    assert found["ml_prediction_mode_critical_ratio", "1d", "reference"] == pytest.approx(limit, rel=1e-9)
-
-
-def test_repeats_have_no_limit_where_nothing_was_learned_and_nothing_without_answers() -> None:
-    assert repeats([0.05] * 20, {}) == {("ml_prediction_mode_ratio", "1d", "reference"): 1.0}
-    assert repeats([], {}) == {}

@@ -43,7 +43,6 @@ VITALS: tuple[Vital, ...] = (
     prediction.class_ratios,
     prediction.class_shift,
     prediction.score_psi,
-    prediction.mode,
     prediction.mean_shift,
     prediction.answers,
     outliers.outlier_ratio,

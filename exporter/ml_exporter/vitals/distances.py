@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ml_exporter.baseline import Baseline, Independent, JsNoise, LogNoise, Phi
+from ml_exporter.baseline import Baseline, Independent, JsNoise, Phi, SpreadNoise
 from ml_exporter.catalogue import Sample
 from ml_exporter.layout import CategoryBins, FeatureBins, Floats, Layout, NumericBins, Vector
 from ml_exporter.records import FEATURE_PREFIX
@@ -36,16 +36,7 @@ from ml_exporter.statistics.dispersion import (
 from ml_exporter.statistics.distances import Js, floor_other, jensen_shannon, merge_sparse
 from ml_exporter.units import Z2_UNIT, Z_LIMIT
 from ml_exporter.vitals.drift import standardised
-from ml_exporter.vitals.windows import (
-    REFERENCE,
-    Window,
-    Windows,
-    alpha_of,
-    js_noise_of,
-    log_noise,
-    log_noise_of,
-    phi_of,
-)
+from ml_exporter.vitals.windows import REFERENCE, Window, Windows, alpha_of, js_noise_of, phi_of, spread_noise_of
 
 METRICS: Mapping[str, str] = {
     "js": "js_distance",
@@ -92,7 +83,7 @@ def _js(baseline: Baseline, window: Window, item: FeatureBins, pair: _Pair, alph
 
 def _spread(baseline: Baseline, window: Window, item: FeatureBins, pair: _Pair, alpha: float) -> _Found:
     """Nothing where all values are equal, or where the reference's own windows say nothing of their spread."""
-    noise = log_noise_of(baseline, window, item.name)
+    noise = spread_noise_of(baseline, window, item.name)
     known = log_deviation(baseline.layout, window.vector, item)
     if noise is not None and known is not None and noise.windows >= PROVISIONAL_WINDOWS:
         limit = critical_factor(alpha, noise.windows, noise.variance, noise.rows / int(pair[0].sum()))
@@ -172,14 +163,18 @@ def js_noise(layout: Layout, windows: Sequence[Vector], total: Vector, fewest: i
             yield item.name, JsNoise(**vars(fit_js_dispersion(np.array(ts))))
 
 
-def spread_noise(layout: Layout, windows: Sequence[Vector], fewest: int) -> Iterator[tuple[str, LogNoise]]:
+def spread_noise(layout: Layout, windows: Sequence[Vector], fewest: int) -> Iterator[tuple[str, SpreadNoise]]:
     """How the standard deviation within a window varies over the reference's own windows, in logarithms."""
     for item in layout.features:
         rows = [int(_bins(layout, vector, item).sum()) for vector in windows]
         logs = [log_deviation(layout, vector, item) for vector in windows]
-        found = log_noise([(log, n) for log, n in zip(logs, rows, strict=True) if log is not None and n >= fewest])
-        if found is not None:
-            yield item.name, found
+        known = [(log, n) for log, n in zip(logs, rows, strict=True) if log is not None and n >= fewest]
+        if len(known) > 1:
+            values, counts = np.array(known).T
+            yield (
+                item.name,
+                SpreadNoise(len(known), float(values.mean()), float(values.var(ddof=1)), counts.mean().item()),
+            )
 
 
 def _enough(

@@ -1,27 +1,15 @@
 """Predictions: class shares and their shift, score drift, confidence, default answers, errors."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from ml_exporter.baseline import SCORE, Baseline, LogNoise
+from ml_exporter.baseline import SCORE, Baseline
 from ml_exporter.catalogue import Sample
 from ml_exporter.layout import REPEATS, Layout, Vector
-from ml_exporter.statistics.dispersion import PROVISIONAL_WINDOWS, critical_factor, critical_sigmas
+from ml_exporter.statistics.dispersion import critical_sigmas
 from ml_exporter.units import PROBABILITY_UNIT, Z2_UNIT, Z_UNIT
-from ml_exporter.vitals.drift import answers as answers_of
 from ml_exporter.vitals.drift import compare, grouped_scores, limit_of
-from ml_exporter.vitals.windows import (
-    REFERENCE,
-    Estimate,
-    Windows,
-    alpha_of,
-    log_noise,
-    log_noise_of,
-    mean,
-    phi_of,
-    psi_noise_of,
-    ratio,
-)
+from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, alpha_of, mean, phi_of, psi_noise_of, ratio
 
 MEAN = "prediction_mean"
 """The statistic of a regression's mean prediction."""
@@ -86,32 +74,6 @@ def score_psi(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
         noise = psi_noise_of(baseline, window, SCORE)
         limit = limit_of(noise, found, rows, alpha_of(windows.alpha, window.seconds, baseline.day_seconds))
         yield Sample("ml_prediction_psi_critical", labels, limit)
-
-
-def mode(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
-    """Share of the most frequent answer (a bin of scores, confidences or numbers), and how large it gets without drift.
-
-    The limit is one-sided, and absent where the reference's own windows say too little.
-    """
-    for window in windows.current:
-        counts = answers_of(baseline.layout, window.vector)
-        rows = int(counts.sum())
-        if not rows:
-            continue
-        labels = (windows.model, window.name, REFERENCE)
-        yield Sample("ml_prediction_mode_ratio", labels, int(counts.max()) / rows)
-        noise = log_noise_of(baseline, window, SCORE)
-        if noise is not None and noise.windows >= PROVISIONAL_WINDOWS:
-            alpha = alpha_of(windows.alpha, window.seconds, baseline.day_seconds)
-            factor = critical_factor(2.0 * alpha, noise.windows, noise.variance, noise.rows / rows)
-            yield Sample("ml_prediction_mode_critical_ratio", labels, math.exp(noise.mean) * factor)
-
-
-def mode_noise(layout: Layout, windows: Sequence[Vector], fewest: int) -> LogNoise | None:
-    """How the share of the most frequent answer varies over the reference's own windows, in logarithms."""
-    counts = [answers_of(layout, vector) for vector in windows]
-    known = [(int(found.max()), int(found.sum())) for found in counts]
-    return log_noise([(math.log(most / rows), rows) for most, rows in known if rows >= fewest])
 
 
 def mean_shift(windows: Windows, baseline: Baseline) -> Iterator[Sample]:

@@ -1,13 +1,11 @@
 """What a vital may look at: the windows of one model at one instant, and estimates with their standard errors."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
-from ml_exporter.baseline import Baseline, JsNoise, LogNoise, Phi, PsiNoise
+from ml_exporter.baseline import Baseline, JsNoise, Phi, PsiNoise, SpreadNoise
 from ml_exporter.layout import Vector
 from ml_exporter.statistics.charts import Lack
 
@@ -203,24 +201,9 @@ def js_noise_of(baseline: Baseline, window: Window, name: str) -> JsNoise | None
     return None if nearest is None else known[nearest]
 
 
-def log_noise(known: Sequence[tuple[float, float]]) -> LogNoise | None:
-    """The distribution of logarithms, each with its number of values; None below two.
-
-    >>> log_noise([(0.0, 90), (1.0, 110)])
-    LogNoise(windows=2, mean=0.5, variance=0.5, rows=100.0)
-    """
-    if len(known) < 2:
-        return None
-    values, rows = np.array(known, np.float64).T
-    return LogNoise(len(known), float(values.mean()), float(values.var(ddof=1)), float(rows.mean()))
-
-
-def log_noise_of(baseline: Baseline, window: Window, name: str) -> LogNoise | None:
-    """How a logarithm varies over windows of this length.
-
-    That of a feature's spread, or (`SCORE`) of the share of the most frequent answer. Borrowed as that of PSI is.
-    """
-    known = {length: noise.logs[name] for length, noise in baseline.noise.items() if name in noise.logs}
+def spread_noise_of(baseline: Baseline, window: Window, name: str) -> SpreadNoise | None:
+    """How a feature's spread varies over windows of this length, borrowed as that of PSI is."""
+    known = {length: noise.spread[name] for length, noise in baseline.noise.items() if name in noise.spread}
     nearest = _nearest(baseline, window, known)
     return None if nearest is None else known[nearest]
 
