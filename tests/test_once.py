@@ -132,13 +132,15 @@ def test_a_file_that_ends_within_a_row(folder, once):
     )
 
 
-def test_a_finished_file_without_newline_is_no_fault_if_it_may_be_so(folder, once):
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_finished_file_without_newline_is_no_fault_if_it_may_be_so(folder, once, is_new):
     document = service.config("risk")
     document["sources"]["risk"]["complete"] = True
     service.write_config(folder, document)
     text = (folder / "risk.jsonl").read_bytes()
     (folder / "risk.jsonl").write_bytes(text.rstrip(b"\n"))
-    os.utime(folder / "risk.jsonl", (START, START))
+    if not is_new:
+        os.utime(folder / "risk.jsonl", (START, START))
     code, out, _ = once()
     assert code == 0
     assert Metrics(out)("ml_exporter_batch_rows", source="risk") == 6000

@@ -43,6 +43,8 @@ class Feed:
     streams: tuple[Stream, ...]
     takes: tuple[Take, ...]
     dead_letter: DeadLetter | None = None
+    finished: bool = False
+    """Whether its files are finished, however new they are."""
     position: Position = field(default_factory=Position)
     rows_read: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -62,7 +64,7 @@ class Feed:
     def step(self, now_us: int) -> int:
         """Takes in one chunk and returns how many lines it had; 0 when nothing more is there or the source failed."""
         if self._reading is None:
-            self._reading = self.tail.batches(self.position, self._stop, now_us / 1e6)
+            self._reading = self.tail.batches(self.position, self._stop, math.inf if self.finished else now_us / 1e6)
         try:
             found = next(self._reading, None)
         except SourceError as error:

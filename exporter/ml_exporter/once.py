@@ -43,6 +43,8 @@ def run(loaded: Loaded, at_us: int | None, wall_us: int, limits: Limits | None =
     fleet = Fleet.of(loaded)
     for counting in fleet.countings.values():
         counting.timing = replace(counting.timing, retention_us=_EVER_US)
+    for feed in fleet.feeds:
+        feed.finished = loaded.config.sources[feed.name].complete
     fleet.read(lambda: wall_us, lambda: False)
     unread = {feed.name: feed.tail.lag(feed.position, wall_us / 1e6).bytes for feed in fleet.feeds}
     findings = [finding for feed in fleet.feeds for finding in of_feed(feed, unread[feed.name], limits)]

@@ -428,6 +428,24 @@ def test_what_is_perhaps_lost_is_told(world, happens, lost, restarts):
     assert follow.lost(before, world.position) == []
 
 
+@pytest.mark.parametrize(("first", "second"), [("-000007", "-000008"), (".2", ".1"), ("-20130109.1", "-20130110.1")])
+def test_rotated_files_of_one_instant_are_read_in_the_order_of_their_names(world, first, second):
+    """A clock of files ticks every few milliseconds. Which of two labels came first must not depend on a listing."""
+    world.write(3)
+    world.poll()
+    world.rotate(".9")
+    for to in (first, second):
+        world.write(2)
+        world.rotate(to)
+    for to in (second, first):
+        world.compress(f"{world.log}{to}")
+        os.utime(f"{world.log}{to}.gz", (1.4e9, 1.4e9))
+    world.write(2)
+    world.restart()
+    world.check()
+    assert world.read == list(range(world.number))
+
+
 @pytest.mark.parametrize("truncates", [False, True])
 def test_rotation_after_the_clock_was_set_back(world, truncates):
     """Times of files tell nothing of what was read."""

@@ -93,6 +93,9 @@ def _stream_contradictions(config: Config, source: str, where: str) -> Iterator[
 
 def _model_contradictions(model: Model, path: str) -> Iterator[Problem]:
     yield from _TASK_CONTRADICTIONS[model.task](model, path)
+    if "" in model.classes:
+        action = "Let the log spell every class out: a label of Prometheus that is empty is none"
+        yield Problem(f"{path}.classes", "names that are not empty", shown(model.classes), action)
     if model.task != "binary" and model.decision_threshold != DECISION_THRESHOLD:
         where, got = f"{path}.decision_threshold", f"{model.decision_threshold:g}"
         yield Problem(where, f"none for a {model.task} model", got, "Remove it")

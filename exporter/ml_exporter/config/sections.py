@@ -63,7 +63,8 @@ class Source(Section, frozen=True):
     max_line_bytes: Size = Size(1 << 20)
     """Longer lines are rejected."""
     complete: bool = False
-    """Files are finished when they appear: a last line without newline counts once its file was left alone for 5s."""
+    """Files are finished when they appear: a last line without newline counts once its file was left alone for 5s; the
+    command `once` does not wait."""
     model: ModelColumn | None = None
     """Each model gets the rows that name it. Rows that name none of those that use this source are counted."""
 

@@ -72,7 +72,7 @@ def chunks(
     if position != before:
         yield Chunk(b"", settings.files, 0), position
     to_read = [file for file in position.files if file.is_read and not file.done]
-    for file in sorted(to_read, key=lambda file: (not file.rotated, file.rotated and file.modified_ns)):
+    for file in sorted(to_read, key=_age):
         descriptor = handles.get(file)
         if descriptor is None:
             continue
@@ -88,6 +88,16 @@ def chunks(
     problems += _wrong(position, now)
     if problems:
         raise SourceError(dict.fromkeys(problems))
+
+
+def _age(file: FilePosition) -> tuple[bool, bool, int, tuple[int, str]]:
+    """Sorts files from the oldest on: of two labels of one prediction the first may count, or the last.
+
+    What was read in part is older than what nobody had seen.
+    """
+    if not file.rotated:
+        return True, True, 0, (0, "")
+    return False, file.offset <= file.body, file.modified_ns, names.order(file.path)
 
 
 def _wrong(position: Position, now: float) -> Iterator[Problem]:

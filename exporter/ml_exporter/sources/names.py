@@ -10,6 +10,8 @@ from ml_exporter.errors import Problem
 from ml_exporter.sources.positions import Key
 
 _SUFFIX = re.compile(r"[.\-_](\d[\dTZ:._+\-]*|old|bak|prev|last)")
+_NUMBERED = re.compile(r"\.([1-9]\d{0,4})$")
+"""Such files are renamed at every rotation, so that the highest number is the oldest."""
 _DATE_DIGITS = 8
 
 
@@ -61,6 +63,19 @@ def base_of(name: str, bases: Collection[str]) -> tuple[str, bool] | None:
         if at < len(stem) and base in bases and _SUFFIX.fullmatch(stem, at):
             return base, sum(sign.isdigit() for sign in stem[at:]) >= _DATE_DIGITS
     return (bare, True) if bare != name and bare in bases else None
+
+
+def order(path: str) -> tuple[int, str]:
+    """Sorts rotated names of one log from the oldest on, for files whose times are equal.
+
+    >>> sorted(["app.log.2.gz", "app.log.1", "app.log.10"], key=order)
+    ['app.log.10', 'app.log.2.gz', 'app.log.1']
+    >>> sorted(["app.log-000002", "app.log-000001.gz", "app.log-20130105"], key=order)
+    ['app.log-000001.gz', 'app.log-000002', 'app.log-20130105']
+    """
+    bare = path.removesuffix(".gz")
+    numbered = _NUMBERED.search(bare)
+    return (-int(numbered[1]), "") if numbered else (0, bare)
 
 
 def relatives(logs: Collection[str], deep: bool = False) -> Iterator[Relative]:
