@@ -215,17 +215,6 @@ COUNTED = (
         grows_for="1h",
     ),
     Law(
-        "MLErrorBudgetBurn",
-        moving={"ml_correct_predictions_total": {"below": 96, "warning": 65, "critical": 25}},
-        fixed={"ml_labelled_predictions_total": 100.0, **LABELLED},
-        silent={
-            **FEW_LABELS,
-            "few labels of late": {"ml_labelled_predictions_total": 0.01, "ml_correct_predictions_total": 0},
-        },
-        limit=Limit("error_budget_ratio", 0.9, 0.001, needed={"warning": 0.05, "critical": 0.05}),
-        grows_for="6h",
-    ),
-    Law(
         "MLSeriesCapped",
         moving={"ml_exporter_series_dropped_total": {"below": 0, "warning": 4}},
         identity="reason",
@@ -408,6 +397,20 @@ MISSING = (
     ),
 )
 
+BURNING = (
+    Law(
+        "MLErrorBudgetBurn",
+        moving={"ml_correct_predictions_total": {"below": 96, "warning": 65, "critical": 25}},
+        fixed={"ml_labelled_predictions_total": 100.0, **LABELLED},
+        silent={
+            **FEW_LABELS,
+            "few labels of late": {"ml_labelled_predictions_total": 0.01, "ml_correct_predictions_total": 0},
+        },
+        limit=Limit("error_budget_ratio", 0.9, 0.001, needed={"warning": 0.05, "critical": 0.05}),
+        grows_for="6h",
+    ),
+)
+
 WEEKLY = (
     Law(
         "MLSchemaViolations",
@@ -423,11 +426,12 @@ WEEKLY = (
     ),
 )
 
-LAWS = FAST + COUNTED + WEEKLY + SLOW + MISSING
+LAWS = FAST + COUNTED + BURNING + WEEKLY + SLOW + MISSING
 GRIDS = {
     "fast": (FAST, 60, 300),
     "counted": (COUNTED, 60, 300),
-    "weekly": (WEEKLY, 60, 26 * 3600),
+    "burning": (BURNING, 150, 300),
+    "weekly": (WEEKLY, 300, 26 * 3600),
     "slow": (SLOW, 1800, 26 * 3600),
     "missing": (MISSING, 60, 60),
 }
