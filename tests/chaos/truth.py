@@ -8,7 +8,7 @@ from tests import oracle
 from tests.chaos.formats import Row, meaning
 from tests.chaos.world import Drops, World
 
-from ml_exporter.layout import Layout
+from ml_exporter.layout import REPEATS, Layout
 
 COLUMNS = {"timestamp", "id", "prediction", "score", "latency", "fallback", "error", "feature:temp", "feature:carrier"}
 
@@ -46,6 +46,8 @@ class Truth:
             for row, label in self.joined
         ]
         total = np.array(oracle.predictions(layout, self.rows, COLUMNS)) + np.array(oracle.labels(layout, labelled))
+        joinable = [row["id"] for row in self.rows if row["prediction"] in ("no", "yes")]
+        layout.cells(total, REPEATS)["rows"][0] = len(joinable) - len(set(joinable))
         return list(total.tolist())
 
     def quality(self, layout: Layout) -> dict[str, float]:
