@@ -47,7 +47,7 @@ live: venv tools ## Run the tests against real Prometheus and Alertmanager serve
 soak: venv tools ## Run the long tests under load
 	$(PYTEST) -m soak $(ARGS)
 
-bench: venv ## Measure speed and memory: prints `name value unit` lines
+bench: venv tools ## Measure speed and memory: prints `name value unit` lines
 	@for script in bench/*.py; do echo "# $$script"; $(BIN)/python "$$script" || exit 1; done
 
 generate: venv ## Write every generated file: rules, dashboards, references
