@@ -216,6 +216,16 @@ def charts(counting: Counting, end: int, *, matured: bool = False) -> dict[tuple
     return {(item.window, item.signal): item for item in found}
 
 
+def test_before_the_first_day_is_over_no_days_are_looked_through() -> None:
+    """However many there were since 1970: those of compressed time are short."""
+    counting = build.counting()
+    counting.history = History.of(1, 2)
+    counting.history.put(("1h", NOON), {"window_rows": 50.0})
+    day = Window("1d", 86400.0, NOON, NOON + 2, build.layout().zeros())
+    (found,) = charts_of(counting, [day], [], 86400.0)
+    assert (found.signal, found.lack) == ("window_rows", "points")
+
+
 def test_limits_come_from_days_before_the_window_alone() -> None:
     """What lies in the window, or partly, must not widen the limits that it is judged by."""
     draw = np.random.default_rng(1)

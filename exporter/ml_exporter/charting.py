@@ -113,6 +113,8 @@ def _found(history: History, key: tuple[str, str, int, float]) -> ControlLimits 
 def _past(history: History, name: str, signal: str, number: int) -> Floats:
     """The values of the rows before one: of all days, or of the same hour of other days. Empty days say nothing."""
     first_us, values = history.series(name, signal)
+    if not len(values):
+        return values  # and no numbers of windows since 1970
     step = 1 if name == DAY else history.lengths[DAY] // history.lengths[name]
     first = first_us // history.lengths[name]
     past = np.arange(number - step, first - 1, -step)[::-1]
