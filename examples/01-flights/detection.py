@@ -37,8 +37,8 @@ from ml_exporter.loading import load, read_config
 
 MODEL = "flight_delay"
 BEGIN, END = "2013-03-20", "2013-04-14"
-START_US = 1_365_573_600_000_000
-"""10 April 2013, 06:00 UTC, the end of a night. The incident of the month is on the 22nd."""
+START_US = 1_365_595_200_000_000
+"""10 April 2013, noon UTC, when many flights leave. The incident of the month is on the 22nd."""
 SIZES = ("small", "middle", "large")
 HOUR_US = 3_600_000_000
 LAST_WEEK = ("volume_drop", "volume_surge", "duplicate_traffic", "clock_skew", "log_stuck")
@@ -70,6 +70,7 @@ look back a week. The flights know no errors, so their log got a column that say
 `after` is from the start of the fault to the first alert of its layer, `resolved` from the fix to the end of the last
 one (negative: over before the fix; never: beyond the end of the drill). Alerts in brackets were beyond their limit, but
 not for long enough to fire; **bold** ones page. What fires on the clean logs at the time is left out {clean}.
+An outage of an hour is seen once at such a step, so MLExporterDown, which waits five minutes, stays in brackets.
 [Drills](drills.md) says what the verdicts mean.
 
 {summary}
