@@ -350,8 +350,12 @@ def test_generate_elsewhere(shell, path, tmp_path, monkeypatch):
     assert {line.removeprefix(f"written: {tmp_path / 'pack'}/") for line in out.splitlines()} == {
         "rules/ml-exporter-rules.yaml",
         "rules/ml-exporter-alerts.yaml",
+        "rules/ml-exporter-escalation.yaml",
+        "rules/alerts.md",
         "alertmanager.yaml",
+        "alertmanager-parts.yaml",
         *(f"dashboards/{item.name}" for item in (generate.pack_dir() / "dashboards/out").iterdir()),
+        *(f"runbooks/{item.name}" for item in (generate.pack_dir() / "runbooks").glob("*.md")),
     }
     assert "churn" in (tmp_path / "pack/rules/ml-exporter-rules.yaml").read_text()
     monkeypatch.setattr(generate, "render", lambda *_: {"rules/a.yaml": ""})

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,7 @@ def _load_panes(
     newest_us, expected = facts["newest_us"], facts.get("panes", {})  # older formats did not count them
     kept = slices_from_json(slices)
     projection = project(kept, counting.layout.slices)
-    heads = tuple(item for item in kept if not item.name.startswith(FEATURE_PREFIX))
+    heads = tuple(takewhile(lambda item: not item.name.startswith(FEATURE_PREFIX), kept))
     same = slices_to_json(counting.layout.slices) == slices
     for (scope,) in database.execute("SELECT DISTINCT scope FROM panes WHERE model = ?", (name,)).fetchall():
         old, panes = kept if scope == WHOLE else heads, panes_of(counting, scope)
