@@ -27,8 +27,6 @@ from ml_exporter.publishing import publish
 from ml_exporter.records import Ints, Role
 from ml_exporter.starting import countings_of
 
-_NOTHING = pa.table({ARRIVAL: pa.array([], pa.int64())})
-
 
 @dataclass(frozen=True)
 class Instant:
@@ -127,7 +125,7 @@ class Arrivals:
 def _arrived(tables: list[pa.Table], now_us: int) -> pa.Table:
     """Takes out of the tables the rows that have arrived, sorted by arrival."""
     if not tables:
-        return _NOTHING
+        return _nothing()
     whole = pa.concat_tables(tables, promote_options="default")  # only some have columns of violations
     arrivals = whole.column(ARRIVAL).to_numpy()
     if (np.diff(arrivals) < 0).any():
@@ -204,3 +202,8 @@ class Replaying:
         yield Sample("ml_exporter_last_evaluation_timestamp_seconds", (), now_us / 1e6)
         for source in self.loaded.config.sources:
             yield Sample("ml_exporter_source_up", (source,), 1.0)
+
+
+def _nothing() -> pa.Table:
+    """No rows, made when they are wanted: pyarrow imports pandas for it, where that is there."""
+    return pa.schema({ARRIVAL: pa.int64()}.items()).empty_table()

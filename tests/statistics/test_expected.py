@@ -15,7 +15,7 @@ from sklearn.metrics import (
 )
 
 from ml_exporter.statistics import auc_from_histograms, score_edges
-from ml_exporter.statistics.expected import binary, isotonic, mean_of_bins, midpoints, multiclass
+from ml_exporter.statistics.expected import binary, isotonic, mean_of_bins, midpoints, multiclass, pooled
 
 THRESHOLD = 0.4
 EDGES = score_edges(THRESHOLD)
@@ -169,3 +169,13 @@ def test_macro_averages_are_those_of_scikit_learn():
     for name, scorer in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
         macro = scorer(actual, called, average="macro", zero_division=0)
         assert found[f"{name}_macro"].value == pytest.approx(macro), name
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pools_are_those_of_scikit_learn(seed):
+    draw = np.random.default_rng(seed)
+    rows = draw.integers(1, 50, 1 + seed * 20).astype(float)
+    hits = draw.binomial(rows.astype(int), draw.uniform(0, 1, rows.size)).astype(float)
+    found = IsotonicRegression().fit(np.arange(rows.size), hits / rows, rows).predict(np.arange(rows.size))
+    assert pooled(hits, rows) == pytest.approx(found, abs=1e-12)
+    assert pooled(hits[:0], rows[:0]).size == 0

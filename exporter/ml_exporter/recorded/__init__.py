@@ -37,7 +37,6 @@ __all__ = ["NEVER", "Mark", "Marks", "Recorded", "files_of", "read_played"]
 OPENED_AT_ONCE = 2
 """So many files are opened without a look at their first rows, which would not save memory."""
 _GZIP_RATIO = 8
-_NOTHING = pa.table({ARRIVAL: pa.array([], pa.int64())})
 
 
 def read_played(loaded: Loaded, model: str) -> Iterator[Played]:
@@ -205,7 +204,7 @@ def _by_model(tables: Mapping[Key, pa.Table], after_us: int) -> Mapping[str, Pla
     found: dict[str, Played] = {}
     for (model, role), table in tables.items():
         rest = table.slice(int(np.searchsorted(table.column(ARRIVAL).to_numpy(), after_us, "right")))
-        played = found.setdefault(model, Played(_NOTHING))
+        played = found.setdefault(model, Played(_nothing()))
         found[model] = replace(played, **{role: rest})
     return found
 
@@ -217,3 +216,8 @@ def _together(parts: Sequence[Iterator[tuple[Key, pa.Table]]]) -> Mapping[Key, p
         for key, table in part:
             found.setdefault(key, []).append(table)
     return {key: by_arrival(concat(tables)) for key, tables in found.items()}
+
+
+def _nothing() -> pa.Table:
+    """No rows, made when they are wanted: pyarrow imports pandas for it, where that is there."""
+    return pa.schema({ARRIVAL: pa.int64()}.items()).empty_table()

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
 Floats = npt.NDArray[np.float64]
@@ -57,9 +56,30 @@ def isotonic(hits: Floats, rows: Floats, places: Floats) -> Floats:
     total = float(rows.sum())
     if not total:
         return np.zeros(rows.size)
-    fitted = isotonic_regression(hits[known] / rows[known], weights=rows[known]).x
+    fitted = pooled(hits[known], rows[known])
     least = 0.5 / (total + 1.0)
     shares: Floats = np.interp(places, places[known], fitted).clip(least, 1.0 - least)
+    return shares
+
+
+def pooled(hits: Floats, rows: Floats) -> Floats:
+    """The shares `hits / rows`, made not to fall from bin to bin with the least squared error weighted by rows.
+
+    Shapes (bins,), rows above 0. Pool adjacent violators (Barlow et al. 1972): neighbours out of order become one bin.
+    SciPy has it too, in a module whose import is a tenth of the start of an exporter.
+
+    >>> pooled(np.array([1.0, 2.0, 1.0]), np.array([4.0, 4.0, 4.0])).tolist()
+    [0.25, 0.375, 0.375]
+    """
+    pools: list[tuple[float, float, int]] = []
+    for hit, row in zip(hits.tolist(), rows.tolist(), strict=True):
+        pool = (hit, row, 1)
+        while pools and pools[-1][0] * pool[1] >= pool[0] * pools[-1][1]:
+            before = pools.pop()
+            pool = (before[0] + pool[0], before[1] + pool[1], before[2] + pool[2])
+        pools.append(pool)
+    sums = np.array(pools).reshape(-1, 3)
+    shares: Floats = np.repeat(sums[:, 0] / sums[:, 1], sums[:, 2].astype(np.int64))
     return shares
 
 
