@@ -98,11 +98,11 @@ def test_a_receiver_that_does_not_answer_is_noticed(tmp_path):
 
 def test_missing_rules_are_noticed(tmp_path):
     with chain(tmp_path, free_port(), rules=False) as (options, _):
-        done = drilled(options, "--timeout", "4s")
+        done = drilled(options, "--timeout", "15s")
     assert done.returncode == 1
-    assert "the marked predictions in Prometheus" in done.stdout
+    assert "the marked predictions in Prometheus" in done.stdout, done.stderr
     assert done.stderr == (
-        "live drill: expected MLFeatureNullRatioHigh firing in Prometheus within 4 s, got none. "
+        "live drill: expected MLFeatureNullRatioHigh firing in Prometheus within 15 s, got none. "
         "Check that Prometheus has loaded the generated rules.\n"
     )
 
