@@ -167,7 +167,7 @@ def _recorded(found: Import, blocks: str, longest: str) -> Iterator[str]:
             f'"$promtool" tsdb create-blocks-from rules {longest} --url="http://$address" \\',
             f"  --start={first} --end={last} --output-dir={made} {shlex.quote(str(path.absolute()))}",
             "stop",
-            f"if [ -d {made} ]; then mv {made}/01* {blocks}/; rmdir {made}; fi",
+            f"if ls {made}/01* >/dev/null 2>&1; then mv {made}/01* {blocks}/; fi; rm -rf {made}",
         )
     yield from (
         "",
