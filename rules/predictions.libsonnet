@@ -3,6 +3,7 @@ local alert = import 'lib/alert.libsonnet';
 local comparison = import 'lib/comparison.libsonnet';
 local level = import 'lib/level.libsonnet';
 local threshold = import 'lib/threshold.libsonnet';
+local signals = import 'signals.libsonnet';
 
 // The class that moved most, with both shares.
 local moved =
@@ -49,10 +50,10 @@ local drifted(config, name, signal, critical, what, summary, first) = alert.mode
   expr=threshold.compare('ml:' + signal + ':significant{window="1d"}', '>', signal, '1d', 'warning')
        + threshold.enough('ml:window_rows:enough') + comparison.settled,
   summary=summary,
-  description=what + ' {{ $value | printf "%.3g" }} over the last day for model {{ $labels.model }}; the limit is '
+  description=what + ' {{ $value | ' + signals[signal].format + ' }} over the last day for model {{ $labels.model }}; the limit is '
               + threshold.shown(signal, '1d', 'warning')
               + ' and the noise floor '
-              + threshold.value('ml:' + critical + '{window="1d"}', ['model'], 'printf "%.3g"')
+              + threshold.value('ml:' + critical + '{window="1d"}', ['model'], signals[signal].format)
               + '. ' + comparison.provisional + first,
 );
 

@@ -86,8 +86,14 @@ def compressed_config(out: Path) -> Path:
 
 
 def make_baseline(out: Path, config: Path, table: pd.DataFrame) -> str:
-    """Writes March, compressed by the same factor, and makes the baseline from it."""
-    clock = Compression(microseconds(REFERENCE_FROM), microseconds(REFERENCE_FROM), FACTOR)
+    """Writes March, compressed by the same factor, and makes the baseline from it.
+
+    March begins with a day of the compressed clock and ends before April is played, so the baseline is not years old.
+    """
+    day = 24 * 3600 / FACTOR
+    april = time.time() - (LIVE_FROM - SERVING_FROM).total_seconds() / FACTOR
+    start = (april - (SERVING_FROM - REFERENCE_FROM).total_seconds() / FACTOR) // day * day
+    clock = Compression(microseconds(REFERENCE_FROM), round(start * 1e6), FACTOR)
     march = between(table, REFERENCE_FROM, SERVING_FROM)
     logs = {"predictions": prediction_log(march, clock), "labels": label_log(march, clock)}
     arguments = []

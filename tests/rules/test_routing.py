@@ -226,7 +226,10 @@ BASE = "default: {pages: a, warnings: a%s}\nreceivers: {a: {webhook: {url: 'http
             "default: {pages: a, warnings: a}\nreceivers: {a: {webhook: {}}}",
             "in the webhook of receiver a, got neither",
         ),
-        ("default: {pages: a, warnings: a}\nreceivers: {a: {pagerduty: {routing_key: x}}}", "unknown field"),
+        (
+            "default: {pages: a, warnings: a}\nreceivers: {a: {pagerduty: {routing_key: x}}}",
+            "name one as `routing_key_file`.",
+        ),
         (BASE % "" + "alertmanager: newest", "Expected `str` matching regex"),
     ],
 )

@@ -1,5 +1,6 @@
 """The data of the pack, read strictly: thresholds, routing and settings. An unknown key is an error."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -11,6 +12,7 @@ from ml_exporter.errors import ConfigError, Problem, shown
 
 T = TypeVar("T")
 DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+_SECRET = re.compile(r".*unknown field `(routing_key|api_key|api_url|auth_password|credentials)`.*")
 ToldT = TypeVar("ToldT", bound="Targets")
 
 
@@ -172,7 +174,10 @@ def read(path: Path, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
         place = f"{path} {where.strip('`')}".strip()
-        problem = Problem(place, "the form of the pack's own file", what, "Correct the entry")
+        action = (
+            _SECRET.sub(r"Secrets are read from files: name one as `\1_file`", what) if _SECRET.search(what) else ""
+        )
+        problem = Problem(place, "the form of the pack's own file", what, action or "Correct the entry")
         raise ConfigError([problem]) from error
 
 
