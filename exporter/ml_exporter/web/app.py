@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..facts import Facts
 from .pages import ModelRow, Pages
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -32,6 +33,8 @@ class Snapshot:
     interval_seconds: float
     """Time between two evaluations, by which is judged whether the next one is overdue."""
     models: tuple[ModelRow, ...]
+    facts: Facts | None = None
+    """What the pages and the JSON API say in detail."""
 
 
 def create_app(

@@ -1,0 +1,49 @@
+"""What the exporter's own pages and its JSON API say: frozen values, made of plain ones.
+
+Names that end in `_at` are Unix seconds, those in `_seconds` durations. No number is NaN or infinite: what is not known
+is None. Texts may come from logs, and are hostile until they are escaped.
+"""
+
+from ml_exporter.facts.answers.features import Bin, FeatureFacts, FeaturePoint, FeatureWindow, PsiBin, Summary
+from ml_exporter.facts.answers.labels import DelayBucket, DelayQuantile, LabelCount, LabelDay, LabelFacts
+from ml_exporter.facts.answers.models import (
+    BaselineFacts,
+    FeatureSummary,
+    ModelFacts,
+    Models,
+    ModelSummary,
+    SegmentFacts,
+    VersionFacts,
+)
+from ml_exporter.facts.answers.rows import Outlier, OutlierFacts, Rejected, RejectedLine, Rejection, SourceFacts
+from ml_exporter.facts.answers.values import Control, Value, WindowFacts
+
+__all__ = [
+    "BaselineFacts",
+    "Bin",
+    "Control",
+    "DelayBucket",
+    "DelayQuantile",
+    "FeatureFacts",
+    "FeaturePoint",
+    "FeatureSummary",
+    "FeatureWindow",
+    "LabelCount",
+    "LabelDay",
+    "LabelFacts",
+    "ModelFacts",
+    "ModelSummary",
+    "Models",
+    "Outlier",
+    "OutlierFacts",
+    "PsiBin",
+    "Rejected",
+    "RejectedLine",
+    "Rejection",
+    "SegmentFacts",
+    "SourceFacts",
+    "Summary",
+    "Value",
+    "VersionFacts",
+    "WindowFacts",
+]
