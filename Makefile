@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools demo test check bench live soak generate clean distclean
+.PHONY: help venv tools browser demo test check bench live soak generate clean distclean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ $(STAMP): pyproject.toml
 tools: ## Fetch Prometheus, Alertmanager and Pushgateway, oldest and newest supported, into .tools/
 	@.ci/fetch-tools
 
+browser: ## Put a Chromium that needs no screen into .tools/: a link to an installed one, or Debian's
+	@.ci/fetch-tools browser
+
 test: venv tools ## Run the tests, doctests and rule tests (under 10 minutes)
 	$(PYTEST) -n 2 --ignore=tests/live $(ARGS)
 
@@ -41,7 +44,7 @@ check: venv ## Lint, check types and layers, and compare the generated files
 	$(BIN)/lint-imports
 	$(BIN)/ml-exporter generate --check
 
-live: venv tools ## Run the tests against real Prometheus and Alertmanager servers
+live: venv tools browser ## Run the tests against real Prometheus and Alertmanager servers, and in a browser
 	$(PYTEST) tests/live $(ARGS)
 
 soak: venv tools ## Run the long tests under load

@@ -1,4 +1,4 @@
-"""`.ci/fetch-tools` rewrites the machine's apt sources: both formats, and foreign repositories left out."""
+"""`.ci/fetch-tools` rewrites the machine's apt sources, in both formats; a browser is linked."""
 
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -89,7 +89,7 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 def test_an_unknown_name_is_refused(fetch_tools, capsys):
     assert fetch_tools.main(["newest"]) == 2
-    assert "expected floor or latest, got 'newest'" in capsys.readouterr().err
+    assert "expected floor, latest or browser, got 'newest'" in capsys.readouterr().err
 
 
 def test_a_machine_without_sources_says_so(fetch_tools, tmp_path, monkeypatch):
@@ -116,3 +116,59 @@ def test_tools_without_a_program_that_was_added_are_fetched_again(fetch_tools, t
     (tmp_path / "floor" / "VERSIONS").write_text("  prometheus 2.42.0\n  promtool 2.42.0\n")
     with pytest.raises(fetch_tools.FetchError, match="pushgateway"):
         fetch_tools.fetch("floor")
+
+
+def test_own_sources_keep_the_updates_of_the_release(fetch_tools, tmp_path, monkeypatch):
+    lines = "deb http://m.test/d lunar main\ndeb http://m.test/s lunar-security main\ndeb http://f.test/ lunar-x main\n"
+    monkeypatch.setattr(fetch_tools.platform, "freedesktop_os_release", lambda: {"VERSION_CODENAME": "lunar"})
+    monkeypatch.setattr(fetch_tools, "ETC", tmp_path / "etc")
+    (tmp_path / "etc" / "sources.list.d").mkdir(parents=True)
+    (tmp_path / "etc" / "sources.list").write_text(lines)
+    fetch_tools.copy_sources("", tmp_path)
+    assert (tmp_path / "sources.list").read_text().splitlines() == lines.splitlines()[:2]
+
+
+def program(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_an_installed_chromium_is_linked_once_it_has_drawn_a_page(fetch_tools, tmp_path, monkeypatch, capsys):
+    installed = program(tmp_path / "usr" / "chromium", """echo 'Chromium 150.0.7871.100 <p>drawn</p>'""")
+    monkeypatch.setattr(fetch_tools, "TOOLS", tmp_path)
+    monkeypatch.setattr(fetch_tools.shutil, "which", {"chromium": str(installed)}.get)
+    assert fetch_tools.main(["browser"]) == 0
+    assert (tmp_path / "browser" / "bin" / "chromium").resolve() == installed
+    assert (tmp_path / "browser" / "VERSIONS").read_text() == "  chromium 150.0.7871.100\n"
+    monkeypatch.setattr(fetch_tools, "run", lambda *_: pytest.fail("it ran again"))
+    assert fetch_tools.main(["browser"]) == 0
+    assert "already there:\n  chromium 150.0.7871.100" in capsys.readouterr().out
+    installed.unlink()
+    monkeypatch.setattr(fetch_tools.shutil, "which", {}.get)
+    assert fetch_tools.main(["browser"]) == 1
+    assert "expected a Debian system, but apt-get is not here. Put chromium into" in capsys.readouterr().err
+
+
+def test_a_chromium_that_draws_nothing_is_left_aside(fetch_tools, tmp_path, monkeypatch, capsys):
+    installed = program(tmp_path / "usr" / "chromium", "echo 'Please install the snap.'; exit 1")
+    monkeypatch.setattr(fetch_tools, "TOOLS", tmp_path)
+    monkeypatch.setattr(fetch_tools.shutil, "which", {"chromium": str(installed)}.get)
+    assert fetch_tools.main(["browser"]) == 1
+    assert not (tmp_path / "browser").exists()
+    assert "expected a page drawn without a screen, got 'Please install the snap.'" in capsys.readouterr().err
+
+
+def test_an_unpacked_chromium_gets_its_libraries_and_fonts_from_where_it_lies(fetch_tools, tmp_path):
+    (tmp_path / "root/usr/lib/x/pulseaudio").mkdir(parents=True)
+    (tmp_path / "root/usr/lib/x/libfirst.so.1").touch()
+    (tmp_path / "root/usr/lib/x/pulseaudio/libsecond.so").touch()
+    program(tmp_path / "root/usr/lib/chromium/chromium", 'echo "$LD_LIBRARY_PATH $FONTCONFIG_FILE" "$@"')
+    fetch_tools.write_chromium_wrapper(tmp_path)
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    root = moved / "root"
+    said = fetch_tools.run([moved / "bin/chromium", "--headless"], moved).stdout.strip()
+    libraries = f"{root}/usr/lib/x:{root}/usr/lib/x/pulseaudio"
+    assert said == f"{libraries} {root}/fonts.conf --headless"
+    assert '<dir prefix="relative">usr/share/fonts</dir>' in (root / "fonts.conf").read_text()

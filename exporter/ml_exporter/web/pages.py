@@ -64,7 +64,8 @@ class Pages:
         """One runbook, or None if there is none of this name."""
         if name not in self._runbooks:
             return None
-        html = self._markdown.render(self._runbooks[name])
+        # What scrolls must be reachable by keyboard. No other `<pre>` can be there: raw HTML is off.
+        html = self._markdown.render(self._runbooks[name]).replace("<pre>", '<pre tabindex="0">')
         return self._render("runbook.html", name=name, html=Markup(html))  # noqa: S704  # raw HTML is off
 
     def not_found(self) -> str:
