@@ -1,21 +1,18 @@
 """Every route in every state of the exporter, with names that want to be HTML."""
 
-import asyncio
 import gzip
 import html
 import re
 from base64 import b64encode
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
-from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message
+from tests.web.asking import Answer, Tags, ask
 
 from ml_exporter.web import ModelRow, Snapshot, create_app
+from ml_exporter.web.words import visible
 
 NOW = 1_700_000_000.0
 EXPOSITION = b'# HELP ml_window_rows Rows.\n# TYPE ml_window_rows gauge\nml_window_rows{model="m"} 1.0\n' * 40_000
@@ -37,37 +34,6 @@ RUNBOOK = f"""# MLFeatureDrift
 |---|---|
 | 1 | 2 |
 """
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What an app sent: status, headers and body."""
-
-    status_code: int
-    headers: Headers
-    content: bytes
-
-    @property
-    def text(self) -> str:
-        return self.content.decode()
-
-
-def ask(app: ASGIApp, method: str, path: str, headers: dict[str, str]) -> Answer:
-    """Call an app as the server does, with any path (a client library would tidy it up first)."""
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    raw = [(name.encode(), text.encode()) for name, text in headers.items()]
-    scope = {"type": "http", "method": method, "path": unquote(path), "headers": raw, "query_string": b""}
-    asyncio.run(app(scope, receive, send))
-    start, *pieces = sent
-    assert not pieces[-1].get("more_body", False)
-    return Answer(start["status"], Headers(raw=start["headers"]), b"".join(piece["body"] for piece in pieces))
 
 
 class World:
@@ -213,29 +179,6 @@ def test_no_answer_lets_a_browser_run_anything(world: World, path: str) -> None:
 # Pages
 
 
-class Tags(HTMLParser):
-    """Every tag with its attributes, and whether each one that opens also closes."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in {"meta", "br", "hr"}:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    @property
-    def links(self) -> list[str | None]:
-        return [attributes["href"] for tag, attributes in self.tags if tag == "a"]
-
-
 @pytest.mark.parametrize("path", ["/", "/nothing", "/runbooks/", "/runbooks/MLFeatureDrift"])
 def test_a_page_is_whole_small_and_needs_nothing_from_elsewhere(world: World, path: str) -> None:
     page = world.get(path).text
@@ -262,19 +205,19 @@ def test_the_landing_page_shows_the_models_and_links_to_everything(world: World)
     page = world.get("/").text
     for text in ["fraud", "payments", "binary", "v1", "v2", "2023-11-14 22:12:20 UTC", "123,456", "1.2.3"]:
         assert text in page
-    assert "State: ready." in page
-    assert Tags(page).links == ["metrics", "runbooks/", "-/healthy", "-/ready"]
+    assert "The exporter is ready." in page
+    assert {"./", "metrics", "runbooks/", "-/healthy", "-/ready"} <= set(Tags(page).links)
 
 
 def test_the_landing_page_says_what_is_missing(world: World) -> None:
     silent = replace(ROW, versions=(), last_prediction_seconds=None, rows_1d=None, state="no data")
     world.snapshot = replace(SNAPSHOT, ready=False, models=(silent,))
     page = world.get("/").text
-    assert "State: catching up with its sources." in page
+    assert "The exporter is catching up with its sources." in page
     assert page.count("–") == 3
     world.snapshot = None
     page = world.get("/").text
-    assert "State: starting." in page
+    assert "The exporter is starting." in page
     assert "None yet: nothing was evaluated." in page
     world.now = NOW + 500
     assert "The last evaluation is 500 s old" in world.get("/").text
@@ -288,7 +231,7 @@ def test_text_from_a_log_stays_text(world: World, field: str, hostile: str) -> N
     honest = Tags(World(None).get("/").text)
     assert {tag for tag, _ in Tags(page).tags} <= {tag for tag, _ in honest.tags}
     assert "onmouseover" not in {name for _, attributes in Tags(page).tags for name in attributes}
-    assert html.unescape(page).count(hostile) == 2
+    assert html.unescape(page).count(visible(hostile)) == 2
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1e300, 1e300, 253_402_300_800.0])
@@ -301,8 +244,8 @@ def test_a_time_beyond_every_calendar_is_a_dash(world: World, seconds: float) ->
 
 
 def test_the_index_lists_the_runbooks_and_no_other_file(world: World) -> None:
-    links = Tags(world.get("/runbooks/").text).links
-    assert links == ["../", "MLFeatureDrift", "MLNulls"]
+    links = Tags(world.get("/runbooks/").text).own_links
+    assert links == ["../runbooks/MLFeatureDrift", "../runbooks/MLNulls"]
 
 
 def test_without_a_folder_the_index_says_so() -> None:
@@ -323,7 +266,7 @@ def test_a_runbook_is_rendered_without_its_html(world: World, path: str) -> None
     assert "<td>2</td>" in page
     assert "&lt;b&gt;bold&lt;/b&gt;" in page
     assert not {"b", "script"} & {tag for tag, _ in parsed.tags}
-    assert parsed.links == ["./", "MLNulls.md"]
+    assert parsed.own_links == ["MLNulls.md"]
 
 
 @pytest.mark.parametrize(

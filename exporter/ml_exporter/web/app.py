@@ -12,7 +12,8 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..facts import Facts
-from .pages import ModelRow, Pages
+from .links import link_from, page_of
+from .pages import At, ModelRow, Pages
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _CHUNK_BYTES = 256 * 1024
@@ -99,23 +100,28 @@ class _Routes:
     async def landing(self, request: Request) -> Response:
         snapshot = self._newest()
         overdue = self._overdue(snapshot)
-        if snapshot is None:
-            return HTMLResponse(self._pages.landing((), None, overdue or "starting"))
-        state = overdue or ("ready" if snapshot.ready else "catching up with its sources")
-        return HTMLResponse(self._pages.landing(snapshot.models, snapshot.rendered_at, state))
+        models = () if snapshot is None else snapshot.models
+        ready = "starting" if snapshot is None else "ready" if snapshot.ready else "catching up with its sources"
+        state = f"overdue: {overdue.strip().rstrip('.')}" if overdue else ready
+        return HTMLResponse(self._pages.landing(self._at(request), models, state))
 
     async def to_runbooks(self, request: Request) -> Response:
         return RedirectResponse("runbooks/", 308)
 
     async def runbook_index(self, request: Request) -> Response:
-        return HTMLResponse(self._pages.runbook_index())
+        return HTMLResponse(self._pages.runbook_index(self._at(request)))
 
     async def runbook(self, request: Request) -> Response:
-        page = self._pages.runbook(request.path_params["name"].removesuffix(".md"))
+        page = self._pages.runbook(self._at(request), request.path_params["name"].removesuffix(".md"))
         return await self.not_found(request) if page is None else HTMLResponse(page)
 
     async def not_found(self, request: Request) -> Response:
-        return HTMLResponse(self._pages.not_found(), 404)
+        return HTMLResponse(self._pages.not_found(self._at(request)), 404)
+
+    def _at(self, request: Request) -> At:
+        """Where and when the page that is asked for is made."""
+        page, snapshot = page_of(request.scope), self._newest()
+        return At(page, link_from(page), self._clock(), None if snapshot is None else snapshot.rendered_at)
 
     def _overdue(self, snapshot: Snapshot | None) -> str:
         """Why the last rendering must not be served any more; empty if it may."""

@@ -4,13 +4,15 @@ import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
+
+from . import words
+from .links import Link
 
 _RUNBOOK_NAME = re.compile(r"ML[A-Za-z0-9]+")
 
@@ -31,6 +33,19 @@ class ModelRow:
     """In words: `ok`, `no data`, ..."""
 
 
+@dataclass(frozen=True)
+class At:
+    """Where and when a page is made: what every page needs beside its own content. Times in Unix seconds."""
+
+    page: str
+    """Its address below the route prefix, percent-encoded."""
+    link: Link
+    """How it links to others."""
+    now: float
+    rendered_at: float | None
+    """When the facts were evaluated; None before the first time."""
+
+
 class Pages:
     """Renders the pages. The folder of runbooks is read once, so no request can reach another file."""
 
@@ -43,7 +58,8 @@ class Pages:
             trim_blocks=True,
             keep_trailing_newline=True,
         )
-        self._environment.filters["utc"] = utc
+        shown = (words.utc, words.number, words.share, words.duration, words.name, words.plain)
+        self._environment.filters.update({function.__name__: function for function in shown})
         style = loader.get_source(self._environment, "style.css")[0]
         self._environment.globals.update(version=version, style=Markup(style))  # noqa: S704  # our own file
         self.style_digest = f"sha256-{b64encode(sha256(style.encode()).digest()).decode()}"
@@ -52,40 +68,28 @@ class Pages:
         """Raw HTML is shown as text."""
         self._runbooks = _read_runbooks(runbooks)
 
-    def landing(self, models: Sequence[ModelRow], rendered_at: float | None, state: str) -> str:
-        """What this is, how it is, and its models. `rendered_at` in Unix seconds, None before the first."""
-        return self._render("landing.html", models=models, rendered_at=rendered_at, state=state)
+    def landing(self, at: At, models: Sequence[ModelRow], state: str) -> str:
+        """The models and how they are. `state` is that of the exporter, in words."""
+        return self._render("landing.html", at, models=models, state=state)
 
-    def runbook_index(self) -> str:
+    def runbook_index(self, at: At) -> str:
         """Links to every runbook."""
-        return self._render("runbooks.html", names=sorted(self._runbooks))
+        return self._render("runbooks.html", at, names=sorted(self._runbooks))
 
-    def runbook(self, name: str) -> str | None:
+    def runbook(self, at: At, name: str) -> str | None:
         """One runbook, or None if there is none of this name."""
         if name not in self._runbooks:
             return None
         # What scrolls must be reachable by keyboard. No other `<pre>` can be there: raw HTML is off.
         html = self._markdown.render(self._runbooks[name]).replace("<pre>", '<pre tabindex="0">')
-        return self._render("runbook.html", name=name, html=Markup(html))  # noqa: S704  # raw HTML is off
+        return self._render("runbook.html", at, name=name, html=Markup(html))  # noqa: S704  # raw HTML is off
 
-    def not_found(self) -> str:
+    def not_found(self, at: At) -> str:
         """The page for every other path."""
-        return self._render("not_found.html")
+        return self._render("not_found.html", at)
 
-    def _render(self, template: str, **values: object) -> str:
-        return self._environment.get_template(template).render(values)
-
-
-def utc(seconds: float | None) -> str:
-    """A time as text; a dash where there is none or no calendar reaches.
-
-    >>> utc(1_700_000_000.9), utc(None), utc(1e30)
-    ('2023-11-14 22:13:20 UTC', '–', '–')
-    """
-    try:
-        return "–" if seconds is None else f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (ValueError, OverflowError, OSError):
-        return "–"
+    def _render(self, template: str, at: At, **values: object) -> str:
+        return self._environment.get_template(template).render(at=at, **values)
 
 
 def _read_runbooks(folder: Path | None) -> dict[str, str]:
