@@ -27,6 +27,11 @@ local routing = std.parseYaml(importstr 'routing.yaml');
     runbookURLPattern: 'https://github.com/ml-exporter/ml-exporter/blob/main/runbooks/%s.md',
     metaRunbookURLPattern: 'https://github.com/ml-exporter/ml-exporter/blob/main/runbooks/%s.md',
     grafanaURL: 'http://localhost:3000',
+
+    // The exporter as people reach it (its --web.external-url), or null. With it, alerts about models have a `page_url`: the page of the
+    // model or feature; and where runbookURLPattern is below it ('https://ml.example.org/runbooks/%s'), runbooks open with the model's numbers.
+    exporterURL: null,
+
     dashboardUid: 'ml-model',
 
     thresholds: thresholds,

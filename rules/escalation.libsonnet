@@ -40,6 +40,7 @@ local rule(config, base, rung, seconds, matcher) =
                    % [d.text(config, seconds), rung.role, std.join(', ', rung.receivers)],
       runbook_url: base.annotations.runbook_url,
       dashboard_url: base.annotations.dashboard_url,
+      [if std.objectHas(base.annotations, 'page_url') then 'page_url']: base.annotations.page_url,
     },
   };
 

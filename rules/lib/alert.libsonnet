@@ -17,6 +17,23 @@ local links(config, name, pattern, query) = {
   dashboard_url: config.grafanaURL + '/d/' + config.dashboardUid + '?' + query + 'from=now-24h&to=now',
 };
 
+// The labels of a model's alert as a query. Names come from people: `urlquery` encodes them for a query, and for no other part of an
+// address, so pages of the exporter are asked for by query, and it redirects to their path.
+local asked(names) = 'model={{ $labels.model | urlquery }}'
+                     + std.join('', ['{{ with $labels.%s }}&%s={{ . | urlquery }}{{ end }}' % [name, name] for name in names]);
+
+// Which page of a model shows more than its own page does; alerts with a feature lead to the feature's.
+local pages = { MLLabelsLate: 'labels', MLLabelCoverageLow: 'labels', MLLabelSelectionBias: 'labels', MLOutlierExcess: 'outliers' };
+
+// Links to the exporter, where its address is known: the runbook with the numbers of the model, and the model's page.
+local own(config, name) =
+  if config.exporterURL == null then {} else
+    local url = std.rstripChars(config.exporterURL, '/');
+    {
+      [if std.startsWith(config.runbookURLPattern, url + '/runbooks/') then 'runbook_url']+: '?' + asked(['feature', 'window']),
+      page_url: url + '/models?' + asked(['feature']) + (if std.objectHas(pages, name) then '&page=' + pages[name] else ''),
+    };
+
 local base(name, severity, layer, family, expr, summary, description) = {
   alert: name,
   expr: expr,
@@ -30,9 +47,10 @@ local base(name, severity, layer, family, expr, summary, description) = {
     local owned = '(\n' + indent(expr) + '\n)\n* on (model) group_left (team, tier)\n  ml:model:owner\n';
     base(name, severity, layer, family, owned, summary, description)
     + durations(config, name, config.shortestDurationSeconds)
-    + { annotations+: links(config, name, config.runbookURLPattern, 'var-model={{ $labels.model | urlquery }}&') },
+    + { annotations+: links(config, name, config.runbookURLPattern, 'var-model={{ $labels.model | urlquery }}&') + own(config, name) },
 
-  // An alert about a model that no exporter reports: the series of `expr` bring model, team and tier themselves.
+  // An alert about a model that no exporter reports, so that no page of an exporter knows it: the series of `expr` bring model, team and
+  // tier themselves.
   missing(config, name, severity, layer, family, expr, summary, description)::
     base(name, severity, layer, family, expr, summary, description)
     + durations(config, name, config.shortestMetaDurationSeconds)

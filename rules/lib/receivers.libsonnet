@@ -9,7 +9,8 @@ local title = '{{ .Status | toUpper }} {{ .GroupLabels.model }} ({{ .GroupLabels
               + '{{ range $i, $alert := .Alerts }}{{ if $i }}, {{ end }}{{ $alert.Labels.alertname }}{{ end }}';
 
 local line = '{{ .Labels.alertname }} ({{ .Labels.severity }}): {{ .Annotations.description }}\n'
-             + 'Runbook: {{ .Annotations.runbook_url }}\nDashboard: {{ .Annotations.dashboard_url }}\n';
+             + 'Runbook: {{ .Annotations.runbook_url }}\nDashboard: {{ .Annotations.dashboard_url }}\n'
+             + '{{ with .Annotations.page_url }}Page: {{ . }}\n{{ end }}';
 
 local first = '(index .Alerts 0)';
 
@@ -36,7 +37,8 @@ local first = '(index .Alerts 0)';
       send_resolved: true,
       title: title,
       text: ordered('*{{ .Labels.alertname }}* ({{ .Labels.severity }}): {{ .Annotations.description }}\n'
-                    + '<{{ .Annotations.runbook_url }}|Runbook> <{{ .Annotations.dashboard_url }}|Dashboard>\n'),
+                    + '<{{ .Annotations.runbook_url }}|Runbook> <{{ .Annotations.dashboard_url }}|Dashboard>'
+                    + '{{ with .Annotations.page_url }} <{{ . }}|Page>{{ end }}\n'),
     }],
   },
 

@@ -62,6 +62,8 @@ class Settings:
     """Address of a runbook; `%s` is the name of the alert. Alerts about the exporter keep the pack's own."""
     grafana_url: str | None = None
     """Address of Grafana, without a slash at the end."""
+    exporter_url: str | None = None
+    """Address of the exporter as people reach it: alerts about models link to its pages."""
     thresholds: Path | None = None
     """A file with the rows of thresholds.yaml that differ."""
     routing: Path | None = None
@@ -82,6 +84,7 @@ class _SettingsFile(data.Section, frozen=True):
     job: str | None = None
     runbook_url_pattern: str | None = None
     grafana_url: str | None = None
+    exporter_url: str | None = None
     thresholds: str | None = None
     routing: str | None = None
     merge_into: str | None = None
@@ -96,6 +99,7 @@ def read_settings(path: Path) -> Settings:
         job=found.job,
         runbook_url_pattern=found.runbook_url_pattern,
         grafana_url=found.grafana_url,
+        exporter_url=found.exporter_url,
         thresholds=None if found.thresholds is None else path.parent / found.thresholds,
         routing=None if found.routing is None else path.parent / found.routing,
         merge_into=None if found.merge_into is None else path.parent / found.merge_into,
@@ -196,6 +200,7 @@ def _overrides(pack: Path, settings: Settings) -> dict[str, Any]:
         "job": settings.job,
         "runbookURLPattern": settings.runbook_url_pattern,
         "grafanaURL": settings.grafana_url,
+        "exporterURL": settings.exporter_url,
     }
     return {key: value for key, value in given.items() if value is not None} | {
         "divideDurations": settings.divide_durations,

@@ -6,7 +6,7 @@ import yaml
 
 KEYS = (
     "name", "interval", "record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations", "rules",
-    "summary", "description", "runbook_url", "dashboard_url",
+    "summary", "description", "runbook_url", "dashboard_url", "page_url",
     "receiver", "matchers", "source_matchers", "target_matchers", "group_by", "group_wait", "group_interval",
     "repeat_interval", "routes", "global", "route", "inhibit_rules", "receivers",
 )  # fmt: skip
