@@ -55,6 +55,11 @@ def test_help_names_every_command(shell):
         (["fly"], "No such command 'fly'"),
         (["check", "--colour"], "No such option"),
         (["serve", "--web.listen-address", "9846"], "--web.listen-address: expected host:port, got '9846'."),
+        (
+            ["serve", "--web.external-url", "ml"],
+            "--web.external-url: expected an http or https URL with a host, got 'ml'.",
+        ),
+        (["serve", "--web.route-prefix", "a b"], "--web.route-prefix: expected a path, got 'a b'."),
         (["serve", "--web.listen-address", ":70000"], "--web.listen-address: expected host:port, got ':70000'."),
         (["once", "--at", "2013-05-01"], "--at: expected an instant with zone, got '2013-05-01'."),
         (["once", "--at", "noon"], "--at: expected an instant with zone, got 'noon'."),

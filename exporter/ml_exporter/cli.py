@@ -16,7 +16,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from ml_exporter import __version__, documents, drill_options, fitness, generate, options
+from ml_exporter import __version__, documents, drill_options, fitness, generate, options, web_options
 from ml_exporter import baseline as artefact
 from ml_exporter import check as checking
 from ml_exporter import drill as drilling
@@ -52,24 +52,18 @@ def main() -> None:
 
 @cli.command()
 @options.CONFIG
-@click.option(
-    "--web.listen-address",
-    "address",
-    default=":9846",
-    show_default=True,
-    help="Host and port; without a host, every address.",
-)
+@web_options.web
 @click.option(
     "--log.level", "level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
-def serve(path: Path, address: str, level: str) -> None:
+@click.pass_obj
+def serve(given: Mapping[str, Any], path: Path, level: str) -> None:
     """Follow the logs and serve /metrics. SIGHUP reloads the configuration, SIGTERM stops."""
     logging.basicConfig(
         level=level.upper(), format="time=%(asctime)s level=%(levelname)s %(message)s", stream=sys.stderr
     )
-    host, port = options.host_and_port(address)
     runbooks = generate.pack_dir() / "runbooks"
-    serving.run(path, serving.Address(host, port), runbooks if runbooks.is_dir() else None)
+    serving.run(path, web_options.served(given), runbooks if runbooks.is_dir() else None)
 
 
 @cli.command()

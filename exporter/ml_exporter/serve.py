@@ -31,7 +31,18 @@ from ml_exporter.layout import project
 from ml_exporter.loading import Loaded, load
 from ml_exporter.publishing import publish
 from ml_exporter.store import DamagedError, Store
-from ml_exporter.web import ModelRow, Server, Snapshot, create_app
+from ml_exporter.web import (
+    Address,
+    Lifecycle,
+    ModelRow,
+    Reloads,
+    Server,
+    Site,
+    Snapshot,
+    create_app,
+    under,
+    with_lifecycle,
+)
 
 log = logging.getLogger("ml_exporter")
 COMMIT_SECONDS = 1.0
@@ -99,8 +110,8 @@ class Exporter:
             log.error("%s", note)
         self.store.notes.clear()
 
-    def reload(self) -> None:
-        """Takes over the configuration on disk, or keeps the running one and says so in a metric."""
+    def reload(self) -> tuple[str, ...]:
+        """Takes over the configuration on disk, or keeps the running one, shows that in a metric and says why."""
         try:
             loaded = load(self.path)
             self._store()  # what is assembled below starts from it
@@ -108,7 +119,7 @@ class Exporter:
             self.reload_successful = False
             for problem in error.problems:
                 log.error("reload refused: %s", problem)
-            return
+            return tuple(str(problem) for problem in error.problems)
         if loaded.config.state != self.loaded.config.state:
             log.warning("reload: `state` changes only with a restart; the running directory is kept")
         old, self.loaded = self.fleet, loaded
@@ -117,6 +128,7 @@ class Exporter:
         self._keep_counters(old)
         self.reload_successful = True
         log.info("reloaded %s", self.path.name)
+        return ()
 
     def _keep_counters(self, old: Fleet) -> None:
         """Counters live as long as the process, whatever is reloaded."""
@@ -258,48 +270,54 @@ def _longest_rows(samples: Sequence[Sample | HistogramSample], config: Config) -
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where to listen. An empty host means every address."""
+class Web:
+    """What the command line says of the HTTP side."""
 
-    host: str
-    port: int
+    addresses: Sequence[Address]
+    site: Site
+    lifecycle: bool
+    """Whether a reload and the end may be asked for over HTTP."""
 
 
-def run(path: Path, address: Address, runbooks: Path | None) -> None:
-    """Serves until SIGTERM or SIGINT.
+def run(path: Path, web: Web, runbooks: Path | None) -> None:
+    """Serves until SIGTERM or SIGINT, or until it is asked over HTTP to end.
 
     SIGHUP reloads. Raises whatever a parser raised, and RuntimeError when the web server died.
     """
-    stop, hup = threading.Event(), threading.Event()
+    stop, reloads = threading.Event(), Reloads()
 
     def on_signal(number: int, _: FrameType | None) -> None:
-        (hup if number == signal.SIGHUP else stop).set()
+        if number == signal.SIGHUP:
+            reloads.ask()
+        else:
+            stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, on_signal)
     gc.disable()  # a start makes much and no garbage, and looking through it costs a sixth of its time
     exporter = Exporter(path)
     app = create_app(lambda: exporter.snapshot, exporter.clock, __version__, runbooks)
-    server = Server(app, address.host, address.port)
+    lifecycle = Lifecycle(web.lifecycle, reloads.ask, stop.set)
+    server = Server(under(with_lifecycle(app, lifecycle), web.site), web.addresses)
     try:
         server.start()
-        log.info("listening address=%s:%d models=%d", address.host or "*", server.port, len(exporter.fleet.countings))
-        _loop(exporter, stop, hup, lambda: server.alive)
+        for address in server.addresses:
+            log.info("listening address=%s models=%d", address, len(exporter.fleet.countings))
+        _loop(exporter, stop, reloads, lambda: server.alive)
         exporter.commit()
     finally:
         gc.enable()
         exporter.close()
+        reloads.answer(lambda: ("The exporter is stopping.",))
         server.stop()
 
 
-def _loop(exporter: Exporter, stop: threading.Event, hup: threading.Event, alive: Callable[[], bool]) -> None:
+def _loop(exporter: Exporter, stop: threading.Event, reloads: Reloads, alive: Callable[[], bool]) -> None:
     due = time.monotonic()
     while not stop.is_set():
         if not alive():
             raise RuntimeError("web server: expected a running thread, got one that ended. See the log above.")
-        if hup.is_set():
-            hup.clear()
-            exporter.reload()
+        reloads.answer(exporter.reload)
         exporter.look_at_clock()
         all_read = exporter.read(time.monotonic() + COMMIT_SECONDS)
         exporter.commit()

@@ -2,6 +2,8 @@
 
 import math
 import signal
+import urllib.error
+import urllib.request
 
 from tests.serve import service
 from tests.serve.service import append, model, predictions, serve
@@ -172,3 +174,32 @@ def test_a_file_that_the_pattern_no_longer_matches_is_said(baseline_text, tmp_pa
     said = [line for line in exporter.log().splitlines() if "no longer read" in line]
     assert len(said) == 1
     assert f"source=risk: {tmp_path / 'b-risk.jsonl'} (the pattern of the source does not match it)" in said[0]
+
+
+def test_over_http_the_result_of_that_very_reload_comes_back_and_the_end_can_be_asked_for(baseline_text, tmp_path):
+    path = service.prepare(tmp_path, baseline_text, "risk")
+    append(tmp_path / "risk.jsonl", predictions(10))
+    good = path.read_text()
+
+    def post(exporter, what):
+        request = urllib.request.Request(f"{exporter.server.url}/ml/-/{what}", b"", method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    flags = ["--web.enable-lifecycle", "--web.route-prefix=/ml"]
+    with serve(path, ready="/ml/-/ready", command=[*service.COMMAND, *flags]) as exporter:
+        assert post(exporter, "reload") == (200, "The configuration was reloaded.\n")
+        service.write_config(tmp_path, service.config("risk", interval="soon"))
+        code, text = post(exporter, "reload")
+        assert (code, text.splitlines()[1]) == (
+            500,
+            "ml-exporter.yaml.interval: expected a duration like 90s, 15m or 12h, got 'soon'. "
+            "Write a number and a unit, for example 15m.",
+        )
+        path.write_text(good)
+        assert post(exporter, "reload")[0] == 200
+        assert post(exporter, "quit") == (200, "Requesting termination... Goodbye!\n")
+        assert exporter.server.process.wait(30) == 0

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ml_exporter.errors import ProblemsError
-from ml_exporter.web import Limits, Server, Snapshot, create_app
+from ml_exporter.web import Address, Limits, Server, Snapshot, create_app
 
 NEVER = 3600.0
 PATIENCE_SECONDS = 20.0
@@ -42,7 +42,7 @@ def serve() -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def start(app: ASGIApp | None = None, **short: float) -> Server:
-            server = Server(app or exporter(), "127.0.0.1", 0, limits(**short))
+            server = Server(app or exporter(), [Address("127.0.0.1", 0)], limits(**short))
             server.start()
             stack.callback(server.stop)
             return server
@@ -286,6 +286,43 @@ def has_ended(connection: socket.socket) -> bool:
         return True
 
 
+def test_several_addresses_are_served_and_one_that_cannot_be_is_told_with_all_others(serve: Serve) -> None:
+    server = Server(exporter(), [Address("127.0.0.1", 0), Address("127.0.0.2", 0)])
+    server.start()
+    for address in server.addresses:
+        with closing(socket.create_connection((address.host, address.port), timeout=PATIENCE_SECONDS)) as connection:
+            connection.sendall(SCRAPE)
+            assert read_answer(connection).startswith(b"HTTP/1.1 200 OK")
+    again = [*server.addresses, Address("::1", 70_000), Address("127.0.0.1", 0)]
+    with pytest.raises(ProblemsError) as caught:
+        Server(exporter(), again).start()
+    first, second = server.addresses
+    assert [problem.where for problem in caught.value.problems] == [
+        f"web.listen-address 127.0.0.1:{first.port}",
+        f"web.listen-address 127.0.0.2:{second.port}",
+        "web.listen-address [::1]:70000",
+    ]
+    server.stop()
+
+
+def test_beyond_all_connections_who_holds_the_most_loses_the_oldest() -> None:
+    few = Limits(NEVER, NEVER, NEVER, connections_per_peer=10, connections=12)
+    server = Server(exporter(), [Address("127.0.0.1", 0)], few)
+    server.start()
+    with ExitStack() as stack:
+        scraper = stack.enter_context(closing(connect(server, "127.0.0.2")))
+        greedy = [stack.enter_context(closing(connect(server, "127.0.0.3"))) for _ in range(10)]
+        wait_until(lambda: server._peers.count == 11)
+        others = [stack.enter_context(closing(connect(server, f"127.0.1.{n}"))) for n in range(1, 6)]
+        wait_until(lambda: has_ended(greedy[3]))
+        assert [has_ended(connection) for connection in greedy] == [True] * 4 + [False] * 6
+        assert not any(map(has_ended, others))
+        scraper.sendall(SCRAPE)
+        assert read_answer(scraper).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert server._peers.count == 12
+    server.stop()
+
+
 def test_connections_that_end_are_forgotten(serve: Serve) -> None:
     server = serve(connections=3)
     for _ in range(20):
@@ -311,7 +348,7 @@ def test_an_app_that_fails_answers_500_and_the_server_lives(serve: Serve, caplog
 
 
 def test_a_stopped_server_is_not_alive_and_leaves_its_port() -> None:
-    server = Server(exporter(), "127.0.0.1", 0)
+    server = Server(exporter(), [Address("127.0.0.1", 0)])
     assert not server.alive
     server.start()
     assert server.alive
@@ -319,7 +356,7 @@ def test_a_stopped_server_is_not_alive_and_leaves_its_port() -> None:
         half.sendall(SCRAPE[:10])
         server.stop()
     assert not server.alive
-    again = Server(exporter(), "127.0.0.1", server.port)
+    again = Server(exporter(), [Address("127.0.0.1", server.port)])
     again.start()
     assert scrape(again)
     again.stop()
@@ -339,7 +376,7 @@ def test_a_server_whose_thread_dies_is_not_alive(serve: Serve) -> None:
 def test_a_taken_port_is_an_error_that_says_what_to_do(serve: Serve) -> None:
     taken = serve().port
     with pytest.raises(ProblemsError) as caught:
-        Server(exporter(), "127.0.0.1", taken).start()
+        Server(exporter(), [Address("127.0.0.1", taken)]).start()
     where, _, rest = str(caught.value).partition(": ")
     assert where == f"web.listen-address 127.0.0.1:{taken}"
     assert rest.startswith("expected an address that can be listened on, got ")
@@ -349,11 +386,11 @@ def test_a_taken_port_is_an_error_that_says_what_to_do(serve: Serve) -> None:
 @pytest.mark.parametrize(("host", "port"), [("no-such-host.invalid", 0), ("192.0.2.1", 0), ("127.0.0.1", 70_000)])
 def test_an_address_that_cannot_be_used_is_an_error(host: str, port: int) -> None:
     with pytest.raises(ProblemsError, match="an address that can be listened on"):
-        Server(exporter(), host, port).start()
+        Server(exporter(), [Address(host, port)]).start()
 
 
 def test_an_empty_host_means_every_address() -> None:
-    server = Server(exporter(), "", 0)
+    server = Server(exporter(), [Address("", 0)])
     server.start()
     assert scrape(server)
     server.stop()
