@@ -1,2 +1,8 @@
 // All dashboards, one file each.
-import 'model.libsonnet'
+(import 'overview.libsonnet')
++ (import 'model.libsonnet')
++ (import 'features.libsonnet')
++ (import 'labels.libsonnet')
++ (import 'latency.libsonnet')
++ (import 'alerts.libsonnet')
++ (import 'exporter.libsonnet')

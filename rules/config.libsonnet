@@ -32,7 +32,16 @@ local routing = std.parseYaml(importstr 'routing.yaml');
     // model or feature; and where runbookURLPattern is below it ('https://ml.example.org/runbooks/%s'), runbooks open with the model's numbers.
     exporterURL: null,
 
-    dashboardUid: 'ml-model',
+    // The dashboards, by what they are about. A uid is at most 40 characters, and stays: links and bookmarks name it.
+    dashboardUids: {
+      overview: 'ml-overview',
+      model: 'ml-model',
+      features: 'ml-features',
+      labels: 'ml-labels',
+      latency: 'ml-latency',
+      alerts: 'ml-alerts',
+      exporter: 'ml-exporter',
+    },
 
     thresholds: thresholds,
     routing: routing,

@@ -14,7 +14,7 @@ local durations(config, name, shortest) =
 
 local links(config, name, pattern, query) = {
   runbook_url: std.strReplace(pattern, '%s', name),
-  dashboard_url: config.grafanaURL + '/d/' + config.dashboardUid + '?' + query + 'from=now-24h&to=now',
+  dashboard_url: config.grafanaURL + '/d/' + config.dashboardUids.model + '?' + query + 'from=now-24h&to=now',
 };
 
 // The labels of a model's alert as a query. Names come from people: `urlquery` encodes them for a query, and for no other part of an

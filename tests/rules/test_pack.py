@@ -1,6 +1,5 @@
 """What holds for every alert, record, panel and runbook of the generated pack."""
 
-import json
 import re
 import subprocess
 from pathlib import Path
@@ -8,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
+from boards import BOARDS, filled, queries
 from servers import tools
 
 from ml_exporter.catalogue import BY_NAME
@@ -22,7 +22,6 @@ GROUPS = [
 RULES = [rule for group in GROUPS for rule in group["rules"]]
 ALERTS = [rule for rule in RULES if "alert" in rule]
 RECORDS = {rule["record"] for rule in RULES if "record" in rule} | {"ml:threshold:override", "ml:model:expected"}
-DASHBOARDS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "dashboards" / "out").glob("*.json")}
 RUNBOOKS = {path.stem: path.read_text() for path in (ROOT / "runbooks").glob("*.md")}
 HEADINGS = ["Meaning", "Impact", "First five minutes", "Diagnosis", "Mitigation", "Escalation", "Afterwards"]
 PARTS = ["Correlated alerts", "Recent deployments and pipeline changes", "Feature store and upstream latency"]
@@ -33,15 +32,6 @@ SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 alerts = pytest.mark.parametrize(
     "rule", ALERTS, ids=[f"{rule['alert']}-{rule['labels']['severity']}" for rule in ALERTS]
 )
-
-
-def panels():
-    return [panel for board in DASHBOARDS.values() for panel in board["panels"] if panel["type"] != "row"]
-
-
-def dashboard_queries():
-    found = [target["expr"] for panel in panels() for target in panel["targets"]]
-    return found + [item["expr"] for board in DASHBOARDS.values() for item in board["annotations"]["list"]]
 
 
 def runbook_queries():
@@ -105,7 +95,7 @@ def test_annotations(rule):
     assert "{{" in annotations["description"]
     assert annotations["runbook_url"].endswith(f"/runbooks/{rule['alert']}.md")
     link = urlsplit(annotations["dashboard_url"].replace("{{ $labels.model | urlquery }}", "m"))
-    board = next(item for item in DASHBOARDS.values() if link.path == f"/d/{item['uid']}")
+    board = next(item for item in BOARDS.values() if link.path == f"/d/{item['uid']}")
     variables = {item["name"] for item in board["templating"]["list"]}
     asked = {key.removeprefix("var-") for key in parse_qs(link.query) if key.startswith("var-")}
     assert asked <= variables
@@ -167,14 +157,14 @@ def test_rules_name_only_what_exists(rule):
 @pytest.mark.parametrize("name", [name for name, metric in BY_NAME.items() if metric.optional])
 def test_whoever_reads_a_metric_that_segments_or_classes_have_selects_the_whole_model(name):
     reads = re.compile(rf"\b{name}\b(?:\{{([^}}]*)\}})?")
-    queries = [rule["expr"] for rule in RULES] + dashboard_queries() + list(runbook_queries())
-    for selectors in (found[1] or "" for query in queries for found in reads.finditer(query)):
+    found = [rule["expr"] for rule in RULES] + queries() + list(runbook_queries())
+    for selectors in (read[1] or "" for query in found for read in reads.finditer(query)):
         labels = dict(re.findall(r'(\w+)!?="([^"]*)"', selectors))
         assert labels.keys() >= set(BY_NAME[name].optional) - {"segment"}, f"{name}{{{selectors}}}"
 
 
 def test_every_level_that_a_panel_or_alert_reads_is_recorded():
-    used = set(NAME.findall(" ".join([rule["expr"] for rule in ALERTS] + dashboard_queries())))
+    used = set(NAME.findall(" ".join([rule["expr"] for rule in ALERTS] + queries())))
     assert {name for name in used if name.startswith("ml:")} <= RECORDS
 
 
@@ -205,11 +195,9 @@ def test_runbook_is_complete(name):
 
 @pytest.mark.parametrize("version", ["floor", "latest"])
 def test_queries_of_dashboards_and_runbooks_parse(version, tmp_path):
-    queries = [query.replace("$__rate_interval", "5m") for query in [*dashboard_queries(), *runbook_queries()]]
-    assert len(queries) > 100
-    rules = [
-        {"record": "query", "labels": {"number": str(place)}, "expr": query} for place, query in enumerate(queries)
-    ]
+    found = [filled(query) for query in [*queries(), *runbook_queries()]]
+    assert len(found) > 100
+    rules = [{"record": "query", "labels": {"number": str(place)}, "expr": query} for place, query in enumerate(found)]
     path = tmp_path / "queries.yaml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
     command = [tools(version) / "promtool", "check", "rules", path]
@@ -217,39 +205,9 @@ def test_queries_of_dashboards_and_runbooks_parse(version, tmp_path):
     assert found.returncode == 0, found.stdout + found.stderr
 
 
-@pytest.mark.parametrize("board", DASHBOARDS.values(), ids=list(DASHBOARDS))
-def test_dashboard_is_one_that_every_grafana_loads(board):
-    assert len(board["uid"]) <= 40
-    assert board["schemaVersion"] == 36
-    assert board["editable"] is False
-    assert [item["name"] for item in board["templating"]["list"]][:2] == ["datasource", "model"]
-    ids = [panel["id"] for panel in board["panels"]]
-    assert len(set(ids)) == len(ids)
-    cells = [
-        (x, y)
-        for grid in (panel["gridPos"] for panel in board["panels"])
-        for x in range(grid["x"], grid["x"] + grid["w"])
-        for y in range(grid["y"], grid["y"] + grid["h"])
-    ]
-    assert len(set(cells)) == len(cells), "panels overlap"
-    assert max(x for x, _ in cells) < 24
-
-
-@pytest.mark.parametrize("panel", panels(), ids=[panel["title"] for panel in panels()])
-def test_panel_explains_itself(panel):
-    assert panel["fieldConfig"]["defaults"]["unit"]
-    assert panel["type"] in {"timeseries", "stat", "heatmap", "state-timeline", "table", "barchart"}
-    assert "Bad:" in panel["description"] or panel["type"] == "state-timeline"
-    for item in (panel, *panel["targets"]):
-        assert item["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
-    for target in panel["targets"]:
-        assert list(unknown_names(target["expr"])) == []
-        assert 'model="$model"' in target["expr"] or target["expr"] == "vector(1)"
-
-
 def test_every_limit_of_an_alert_is_drawn():
     def limits(text):
         return set(re.findall(r'ml:threshold:effective\{(signal="\w+",severity="\w+"(?:,window="\w+")?)', text))
 
     read = {limit for rule in ALERTS if rule["labels"]["layer"] != "meta" for limit in limits(rule["expr"])}
-    assert read <= limits(" ".join(dashboard_queries()))
+    assert read <= limits(" ".join(queries()))

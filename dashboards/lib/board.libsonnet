@@ -1,0 +1,80 @@
+// What every dashboard has: variables, annotations, links to the others, and rows of panels.
+local duration = import '../../rules/lib/duration.libsonnet';
+local metric = import '../../rules/lib/metric.libsonnet';
+local panel = import 'panel.libsonnet';
+
+local values(name, label, series, more) = {
+  name: name,
+  label: label,
+  type: 'query',
+  datasource: panel.datasource,
+  query: { query: 'label_values(%s, %s)' % [series, name], refId: name },
+  refresh: 2,
+  sort: 1,
+} + more;
+
+local annotation(name, color, expr, title, more={}) = {
+  name: name,
+  datasource: panel.datasource,
+  enable: true,
+  iconColor: color,
+  expr: expr,
+  step: '60s',
+  titleFormat: title,
+} + more;
+
+{
+  // One value, or several with `All`, which matches every value.
+  one(name, label, series):: values(name, label, series, {}),
+  several(name, label, series)::
+    values(name, label, series, { multi: true, includeAll: true, allValue: '.+', current: { selected: true, text: ['All'], value: ['$__all'] } }),
+
+  // Deployments: a version that was not there five minutes before. It marks a span, and needs no series with a time as its value.
+  newVersion(config, models)::
+    local version = metric.name('ml_model_version_info') + '{%s}' % models;
+    annotation(
+      'New version',
+      'blue',
+      'group by (model, version) (%s) unless group by (model, version) (%s offset %s)' % [version, version, duration.text(config, 300)],
+      '{{model}} {{version}}'
+    ),
+
+  firing(matchers, enable=true)::
+    annotation(
+      'Firing alerts',
+      'red',
+      'max by (alertname, severity, model, feature) (ALERTS{alertname=~"ML.+",alertname!="MLWatchdog",alertstate="firing",escalation="",%s})' % matchers,
+      '{{alertname}} {{model}} {{feature}}',
+      { textFormat: '{{severity}}', tagKeys: 'severity', enable: enable }
+    ),
+
+  // `spec`: uid, title, description, variables, annotations, rows, onward (links of every panel that has none of its own), and perhaps `from`.
+  board(config, spec):: {
+    uid: spec.uid,
+    title: spec.title,
+    description: spec.description,
+    tags: ['ml-exporter'],
+    schemaVersion: 36,
+    editable: false,
+    timezone: 'utc',
+    refresh: '1m',
+    time: { from: std.get(spec, 'from', 'now-24h'), to: 'now' },
+    graphTooltip: 1,
+    templating: { list: [{ name: 'datasource', label: 'Data source', type: 'datasource', query: 'prometheus', refresh: 1 }] + spec.variables },
+    annotations: { list: spec.annotations },
+    links: [
+      { type: 'dashboards', title: 'ML dashboards', tags: ['ml-exporter'], asDropdown: true, includeVars: true, keepTime: true, targetBlank: false },
+      {
+        type: 'link',
+        title: 'Runbooks',
+        url: std.rstripChars(std.splitLimit(config.runbookURLPattern, '%s', 1)[0], '/'),
+        icon: 'doc',
+        targetBlank: true,
+      },
+    ],
+    panels: panel.layout([
+      row { panels: [panel.onward(spec.onward) + item for item in row.panels] }
+      for row in spec.rows
+    ]),
+  },
+}
