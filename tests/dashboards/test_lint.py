@@ -1,8 +1,8 @@
 """What a linter of dashboards asks for, and what we ask for beyond that.
 
 The rules of grafana/dashboard-linter, in our words: one variable for the data source, which everything uses; variables
-that are read anew when the time range changes; panels with title, description, unit and queries; queries that parse, use
-`$__rate_interval`, aggregate counters by a rate, and select what the dashboard is about; no dashboard that can be edited.
+that are read anew when the time range changes; panels with title, description, unit and queries; queries that parse,
+use `$__rate_interval`, aggregate counters by a rate, and select what the dashboard is about; nobody can edit it.
 Its rules on `job` and `instance` do not fit: a level has neither, so that a restarted exporter changes nothing.
 """
 
