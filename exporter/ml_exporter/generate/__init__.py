@@ -15,7 +15,7 @@ import rjsonnet
 from ml_exporter.catalogue import METRICS
 from ml_exporter.config import Config
 from ml_exporter.errors import ConfigError, ExporterError, Problem, shown
-from ml_exporter.generate import data, merging, runbooks, table
+from ml_exporter.generate import data, merging, reading, runbooks, table
 from ml_exporter.generate.text import as_yaml
 
 CATALOGUE = "rules/lib/catalogue.json"
@@ -145,8 +145,10 @@ def render(pack: Path, settings: Settings) -> dict[str, str]:
         files[f"operator-{name}.yaml"] = HEADER + as_yaml(resource)
     for name, dashboard in out["dashboards"].items():
         files[f"dashboards/{name}"] = json.dumps(dashboard, indent=2, ensure_ascii=False) + "\n"
-    alerts = [rule for group in out["alerts"]["groups"] for rule in group["rules"] if "alert" in rule]
-    books = runbooks.render(pack / "runbooks" / "source", alerts, overrides["thresholds"], overrides["routing"])
+    rules = [rule for part in ("rules", "alerts") for group in out[part]["groups"] for rule in group["rules"]]
+    alerts = [rule for rule in rules if "alert" in rule]
+    read = reading.by_alert(alerts, [rule for rule in rules if "record" in rule])
+    books = runbooks.render(pack / "runbooks" / "source", alerts, read, overrides["thresholds"], overrides["routing"])
     files["rules/alerts.md"] = table.alerts(alerts)
     return files | {f"runbooks/{name}.md": text for name, text in books.items()}
 

@@ -12,10 +12,11 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..facts import Facts
-from .links import link_from, page_of
-from .pages import At, ModelRow, Pages
+from .links import feature_path, link_from, model_path, page_of
+from .pages import Asked, At, ModelRow, Pages
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_PARTS = ("labels", "outliers")
 _CHUNK_BYTES = 256 * 1024
 _STALE_AFTER_INTERVALS = 5
 _STALE_AFTER_AT_LEAST_SECONDS = 120.0
@@ -58,6 +59,7 @@ def create_app(
             Route("/metrics", routes.metrics),
             Route("/-/healthy", routes.healthy),
             Route("/-/ready", routes.ready),
+            Route("/models", routes.to_model),
             Route("/runbooks", routes.to_runbooks),
             Route("/runbooks/", routes.runbook_index),
             Route("/runbooks/{name}", routes.runbook),
@@ -105,6 +107,19 @@ class _Routes:
         state = f"overdue: {overdue.strip().rstrip('.')}" if overdue else ready
         return HTMLResponse(self._pages.landing(self._at(request), models, state))
 
+    async def to_model(self, request: Request) -> Response:
+        """From the names in a query, as an alert links to them, to the page of a model, a feature or a part."""
+        snapshot, asked, link = self._newest(), _asked(request), self._at(request).link
+        if snapshot is None or not asked.model:
+            return RedirectResponse(link("/"))
+        if asked.model not in _names(snapshot):
+            return await self.not_found(request)
+        facts = None if snapshot.facts is None else snapshot.facts.model(asked.model)
+        if facts is not None and asked.feature in {item.name for item in facts.features}:
+            return RedirectResponse(link(feature_path(asked.model, asked.feature)))
+        part = request.query_params.get("page", "")
+        return RedirectResponse(link(model_path(asked.model, part if part in _PARTS else "")))
+
     async def to_runbooks(self, request: Request) -> Response:
         return RedirectResponse("runbooks/", 308)
 
@@ -112,7 +127,9 @@ class _Routes:
         return HTMLResponse(self._pages.runbook_index(self._at(request)))
 
     async def runbook(self, request: Request) -> Response:
-        page = self._pages.runbook(self._at(request), request.path_params["name"].removesuffix(".md"))
+        snapshot, name = self._newest(), request.path_params["name"].removesuffix(".md")
+        models, facts = _names(snapshot), None if snapshot is None else snapshot.facts
+        page = self._pages.runbook(self._at(request), name, _asked(request), models, facts)
         return await self.not_found(request) if page is None else HTMLResponse(page)
 
     async def not_found(self, request: Request) -> Response:
@@ -132,6 +149,15 @@ class _Routes:
         if age <= limit:
             return ""
         return f"The last evaluation is {age:.0f} s old; the limit is {limit:.0f} s. See the exporter's log.\n"
+
+
+def _asked(request: Request) -> Asked:
+    query = request.query_params
+    return Asked(query.get("model", ""), query.get("feature", ""), query.get("window", ""))
+
+
+def _names(snapshot: Snapshot | None) -> tuple[str, ...]:
+    return () if snapshot is None else tuple(row.name for row in snapshot.models)
 
 
 class _ChunkedResponse(Response):

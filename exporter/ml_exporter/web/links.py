@@ -46,6 +46,15 @@ def model_path(model: str, part: str = "") -> str:
     return f"/models/{quote(model, safe='')}" + (f"/{part}" if part else "")
 
 
+def runbook_path(name: str, labels: Mapping[str, str]) -> str:
+    """Address of a runbook with the labels of an alert.
+
+    >>> runbook_path("MLFeatureDrift", {"model": "a b&c"}), runbook_path("MLFeatureDrift", {})
+    ('/runbooks/MLFeatureDrift?model=a+b%26c', '/runbooks/MLFeatureDrift')
+    """
+    return f"/runbooks/{name}" + (f"?{urlencode(labels, errors='replace')}" if labels else "")
+
+
 def feature_path(model: str, feature: str) -> str:
     """Address of a feature's page. Names that a browser or a proxy would take for steps of a path go into a query.
 

@@ -1,6 +1,5 @@
 """The pages for people. Names and versions come from logs and are hostile: all is escaped, nothing runs."""
 
-import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +7,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from ..facts import Facts
 from . import words
-from .links import Link
-
-_RUNBOOK_NAME = re.compile(r"ML[A-Za-z0-9]+")
+from .links import Link, feature_path, model_path, runbook_path
+from .now import now
+from .runbooks import as_html, read_runbooks
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,15 @@ class At:
     """When the facts were evaluated; None before the first time."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a link from an alert asks for; any text, empty where it asks for nothing."""
+
+    model: str = ""
+    feature: str = ""
+    window: str = ""
+
+
 class Pages:
     """Renders the pages. The folder of runbooks is read once, so no request can reach another file."""
 
@@ -64,9 +72,7 @@ class Pages:
         self._environment.globals.update(version=version, style=Markup(style))  # noqa: S704  # our own file
         self.style_digest = f"sha256-{b64encode(sha256(style.encode()).digest()).decode()}"
         """What the Content-Security-Policy allows as style."""
-        self._markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-        """Raw HTML is shown as text."""
-        self._runbooks = _read_runbooks(runbooks)
+        self._runbooks = read_runbooks(runbooks)
 
     def landing(self, at: At, models: Sequence[ModelRow], state: str) -> str:
         """The models and how they are. `state` is that of the exporter, in words."""
@@ -76,13 +82,36 @@ class Pages:
         """Links to every runbook."""
         return self._render("runbooks.html", at, names=sorted(self._runbooks))
 
-    def runbook(self, at: At, name: str) -> str | None:
-        """One runbook, or None if there is none of this name."""
-        if name not in self._runbooks:
+    def runbook(self, at: At, name: str, asked: Asked, models: Sequence[str], facts: Facts | None) -> str | None:
+        """One runbook, or None if there is none of this name.
+
+        Of what is `asked` only names count that are in `models` and `facts`: the model's numbers are shown, and the
+        names are put into the queries.
+        """
+        book = self._runbooks.get(name)
+        if book is None:
             return None
-        # What scrolls must be reachable by keyboard. No other `<pre>` can be there: raw HTML is off.
-        html = self._markdown.render(self._runbooks[name]).replace("<pre>", '<pre tabindex="0">')
-        return self._render("runbook.html", at, name=name, html=Markup(html))  # noqa: S704  # raw HTML is off
+        model = asked.model if asked.model in models else ""
+        found = facts.model(model) if facts and model else None
+        features = {item.name for item in found.features} if found else set[str]()
+        feature = asked.feature if asked.feature in features else ""
+        names = {key: text for key, text in (("model", model), ("feature", feature)) if text}
+        windows = {item.name for item in found.windows} if found else set[str]()
+        keeping = names | ({"window": asked.window} if asked.window in windows else {})
+        values: dict[str, object] = {
+            "name": name,
+            "html": as_html(book, names, self._runbooks, lambda other: at.link(runbook_path(other, keeping))),
+            "model": model,
+            "feature": feature,
+            "unknown": "" if model else asked.model,
+            "models": [(each, runbook_path(name, {"model": each})) for each in models],
+            "about_models": "$model" in book.text,
+            "now": None if found is None else now(book.reads, found, feature, keeping.get("window", "")),
+            "model_path": model_path(model),
+            "feature_path": feature_path(model, feature),
+            "paths": {each: feature_path(model, each) for each in features},
+        }
+        return self._render("runbook.html", at, **values)
 
     def not_found(self, at: At) -> str:
         """The page for every other path."""
@@ -90,9 +119,3 @@ class Pages:
 
     def _render(self, template: str, at: At, **values: object) -> str:
         return self._environment.get_template(template).render(at=at, **values)
-
-
-def _read_runbooks(folder: Path | None) -> dict[str, str]:
-    """The text of every runbook, by the name of its alert."""
-    files = folder.glob("*.md") if folder else ()
-    return {path.stem: path.read_text(encoding="utf-8") for path in files if _RUNBOOK_NAME.fullmatch(path.stem)}
