@@ -263,7 +263,7 @@ def test_a_runbook_is_rendered_without_its_html(world: World, path: str) -> None
     parsed = Tags(page)
     assert "<h1>MLFeatureDrift</h1>" in page
     assert "<code>up == 0</code>" in page
-    assert "<td>2</td>" in page
+    assert '<td data-label="b"><span>2</span></td>' in page
     assert "&lt;b&gt;bold&lt;/b&gt;" in page
     assert not {"b", "script"} & {tag for tag, _ in parsed.tags}
     assert parsed.own_links == ["MLNulls.md"]

@@ -152,6 +152,14 @@ def test_hostile_names_are_text_and_right_in_queries():
     assert not re.search("[\u202e\u2028]", odd.partition("<main")[2])
 
 
+def test_tables_are_readable_on_a_phone():
+    page = get("/runbooks/MLFeatureDrift").text
+    assert '<table class="cards">' in page
+    assert '<th scope="col">severity</th>' in page
+    assert '<td data-label="signal"><span><code>feature_psi</code> over 1d</span></td>' in page
+    assert '<td data-label="limit"><span>0.2</span></td>' in page
+
+
 @pytest.mark.parametrize("name", [*sorted(path.stem for path in BOOKS.glob("*.md"))])
 def test_every_runbook_is_a_page_with_and_without_a_model(name):
     for asked in ("", f"?model={MODEL}", f"?model={quote_plus(ODD)}&feature={quote_plus(HOSTILE)}&window=1d"):

@@ -7,6 +7,7 @@ markup, and into a query as the quoted text of PromQL.
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -76,9 +77,30 @@ def as_html(
         elif token.children is not None:
             others = {name for name in known if name != book.name}
             token.children = list(_inline(token.children, names, others, link))
+    _label_cells(tokens)
     html: str = markdown.renderer.render(tokens, markdown.options, {})
     # What scrolls must be reachable by keyboard. No other `<pre>` can be there: raw HTML is off, names are text.
     return Markup(html.replace("<pre>", '<pre tabindex="0">'))  # noqa: S704
+
+
+def _label_cells(tokens: Sequence[Token]) -> None:
+    """Tables become cards on a phone: every cell says what its column is."""
+    titles, place = list[str](), 0
+    for token, content in pairwise(tokens):
+        if token.type == "table_open":
+            token.attrSet("class", "cards")
+            titles = []
+        elif token.type == "tr_open":
+            place = 0
+        elif token.type == "th_open":
+            token.attrSet("scope", "col")
+            titles.append(content.content)
+        elif token.type == "td_open":
+            token.attrSet("data-label", titles[place])
+            place += 1
+            # A cell beside its label is one thing, not a piece for each `code` in it. This markup is ours.
+            first, last = Token("html_inline", "", 0, content="<span>"), Token("html_inline", "", 0, content="</span>")
+            content.children = [first, *(content.children or ()), last]
 
 
 def _inline(
