@@ -9,6 +9,7 @@ from ml_exporter.serve import Exporter
 OF_THE_PROCESS = (
     "ml_exporter_build_info",
     "ml_exporter_config_last_reload_successful",
+    "ml_exporter_web_config_last_reload_successful",
     "ml_exporter_evaluation_duration_seconds",
     "ml_exporter_state_up",
     "ml_exporter_state_set_aside",

@@ -143,6 +143,18 @@ def test_check_counts_what_is_served_with_full_windows(shell, path):
     assert (code, "dropped" in err) == (0, False)
 
 
+def test_check_validates_the_web_configuration_too(shell, path):
+    web = path.parent / "web.yml"
+    web.write_text("basic_auth_users: {alice: $2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG}")
+    code, out, _ = shell("check", "--config", path, "--web.config.file", web)
+    assert (code, out.splitlines()[0]) == (0, f"{web}: plain HTTP, 1 users")
+    web.write_text("basic_auth_users: {alice: secret}\nhttp_server_config: {http2: true}")
+    for command in ["check", "serve"]:
+        code, out, err = shell(command, "--config", path, "--web.config.file", web)
+        assert (code, out, err.count("\n")) == (2, "", 2)
+        assert "web.yml.basic_auth_users.alice: expected a bcrypt hash, got something else." in err
+
+
 def test_check_says_when_series_would_be_dropped(shell, path):
     document = service.config("risk", "churn")
     for name, limit in (("risk", 100), ("churn", 110)):

@@ -652,6 +652,13 @@ METRICS: tuple[Metric, ...] = (
         (),
     ),
     Metric(
+        "ml_exporter_web_config_last_reload_successful",
+        "gauge",
+        "",
+        "1 if the web configuration and its certificates are in force as they are on disk, or there are none.",
+        (),
+    ),
+    Metric(
         "ml_exporter_last_evaluation_timestamp_seconds", "gauge", "seconds", "When the windows were last evaluated.", ()
     ),
     Metric("ml_exporter_evaluation_duration_seconds", "gauge", "seconds", "How long the last evaluation took.", ()),

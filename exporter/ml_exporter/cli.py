@@ -28,6 +28,7 @@ from ml_exporter import textfile as files
 from ml_exporter.errors import ExporterError, Problem, ProblemsError
 from ml_exporter.exposition import Renderer
 from ml_exporter.loading import Loaded, load, read_config
+from ml_exporter.web import WebConfig
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -184,8 +185,12 @@ def _warn_unread(where: str, size: int) -> None:
 
 @cli.command()
 @options.CONFIG
-def check(path: Path) -> None:
+@web_options.checked
+def check(path: Path, web_config: Path | None) -> None:
     """Validate the configuration and its baselines, and print how many series each model will export."""
+    if web_config:
+        access = WebConfig(web_config).current
+        click.echo(f"{web_config}: {'TLS' if access.tls else 'plain HTTP'}, {len(access.users)} users")
     loaded = load(path)
     forecasts = checking.series(loaded)
     for name, found in forecasts.items():

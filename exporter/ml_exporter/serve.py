@@ -32,6 +32,7 @@ from ml_exporter.loading import Loaded, load
 from ml_exporter.publishing import publish
 from ml_exporter.store import DamagedError, Store
 from ml_exporter.web import (
+    Access,
     Address,
     Lifecycle,
     ModelRow,
@@ -39,9 +40,9 @@ from ml_exporter.web import (
     Server,
     Site,
     Snapshot,
+    WebConfig,
     create_app,
-    under,
-    with_lifecycle,
+    gate,
 )
 
 log = logging.getLogger("ml_exporter")
@@ -57,6 +58,7 @@ class Exporter:
     clock: Callable[[], float] = time.time
     steady: Callable[[], float] = time.monotonic
     reload_successful: bool = True
+    web_config_successful: bool = True
     state_up: bool = True
     snapshot: Snapshot | None = None
     evaluation_seconds: float = 0.0
@@ -225,6 +227,7 @@ class Exporter:
     def _own(self) -> Iterator[Sample]:
         yield Sample("ml_exporter_build_info", (__version__, platform.python_version()), 1.0)
         yield Sample("ml_exporter_config_last_reload_successful", (), float(self.reload_successful))
+        yield Sample("ml_exporter_web_config_last_reload_successful", (), float(self.web_config_successful))
         yield Sample("ml_exporter_last_evaluation_timestamp_seconds", (), self.clock())
         yield Sample("ml_exporter_evaluation_duration_seconds", (), self.evaluation_seconds)
         yield Sample("ml_exporter_state_up", (), float(self.state_up))
@@ -277,6 +280,13 @@ class Web:
     site: Site
     lifecycle: bool
     """Whether a reload and the end may be asked for over HTTP."""
+    config: WebConfig | None = None
+    """Who may connect and ask; None: everybody, over plain HTTP."""
+
+    @property
+    def access(self) -> Access:
+        """What is in force."""
+        return self.config.current if self.config else Access()
 
 
 def run(path: Path, web: Web, runbooks: Path | None) -> None:
@@ -298,12 +308,13 @@ def run(path: Path, web: Web, runbooks: Path | None) -> None:
     exporter = Exporter(path)
     app = create_app(lambda: exporter.snapshot, exporter.clock, __version__, runbooks)
     lifecycle = Lifecycle(web.lifecycle, reloads.ask, stop.set)
-    server = Server(under(with_lifecycle(app, lifecycle), web.site), web.addresses)
+    app = gate(app, web.site, lifecycle, lambda: web.access)
+    server = Server(app, web.addresses, tls=lambda: web.access.tls)
     try:
         server.start()
         for address in server.addresses:
             log.info("listening address=%s models=%d", address, len(exporter.fleet.countings))
-        _loop(exporter, stop, reloads, lambda: server.alive)
+        _loop(exporter, stop, reloads, _Beside(server, web.config))
         exporter.commit()
     finally:
         gc.enable()
@@ -312,12 +323,31 @@ def run(path: Path, web: Web, runbooks: Path | None) -> None:
         server.stop()
 
 
-def _loop(exporter: Exporter, stop: threading.Event, reloads: Reloads, alive: Callable[[], bool]) -> None:
+@dataclass(frozen=True)
+class _Beside:
+    """What runs beside the loop, and is looked after in it."""
+
+    server: Server
+    config: WebConfig | None
+
+    def reload(self, exporter: Exporter) -> tuple[str, ...]:
+        """Reload both configurations, and say what was refused."""
+        return exporter.reload() + self.look(exporter, now=True)
+
+    def look(self, exporter: Exporter, now: bool = False) -> tuple[str, ...]:
+        """Take over what changed in the web configuration, and say what of it is not in force."""
+        problems = self.config.look(now) if self.config else ()
+        exporter.web_config_successful = not problems
+        return tuple(map(str, problems))
+
+
+def _loop(exporter: Exporter, stop: threading.Event, reloads: Reloads, beside: _Beside) -> None:
     due = time.monotonic()
     while not stop.is_set():
-        if not alive():
+        if not beside.server.alive:
             raise RuntimeError("web server: expected a running thread, got one that ended. See the log above.")
-        reloads.answer(exporter.reload)
+        beside.look(exporter)
+        reloads.answer(lambda: beside.reload(exporter))
         exporter.look_at_clock()
         all_read = exporter.read(time.monotonic() + COMMIT_SECONDS)
         exporter.commit()

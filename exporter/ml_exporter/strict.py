@@ -5,6 +5,7 @@ that is written twice.
 """
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -46,6 +47,32 @@ def read(kind: type[Kind], text: str, where: str) -> Kind:
     if problems:
         raise ConfigError(problems)
     return found  # type: ignore[no-any-return]
+
+
+def read_parts(kinds: Mapping[str, Any], text: str, where: str) -> tuple[dict[str, Any], list[Problem]]:
+    """The top keys of a YAML text that are what `kinds` says, and all that is wrong with it.
+
+    A part that does not fit is left out, so that what is wrong with the meaning of the others can be said as well.
+    """
+    try:
+        document = _document(text)
+    except yaml.YAMLError as error:
+        return {}, [_syntax_problem(error, where)]
+    if not isinstance(document, dict):
+        got = "nothing" if document is None else "something else"
+        return {}, [Problem(where, "a mapping", got, f"Write some of: {', '.join(kinds)}")]
+    found: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key, item in document.items():
+        before = len(problems)
+        if key in kinds:
+            converted = _convert(kinds[key], item, f"{where}.{key}", problems)
+        else:
+            action = f"Remove it, or use one of: {', '.join(kinds)}"
+            problems.append(Problem(f"{where}.{key}", "a known key", "an unknown one", action))
+        if len(problems) == before:
+            found[key] = converted
+    return found, problems
 
 
 def _document(text: str) -> Any:

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from ml_exporter.options import host_and_port, kept
+from ml_exporter.options import PATH, host_and_port, kept
 from ml_exporter.serve import Web
-from ml_exporter.web import Address, site
+from ml_exporter.web import Address, WebConfig, site
 
 _OPTIONS = (
     click.option(
@@ -43,7 +43,18 @@ _OPTIONS = (
         expose_value=False,
         help="Allow a reload and a stop by HTTP: POST /-/reload and /-/quit.",
     ),
+    click.option(
+        "--web.config.file",
+        "web_config",
+        type=PATH,
+        callback=kept,
+        expose_value=False,
+        help="TLS, client certificates, users and headers, in the format of Prometheus' exporters: docs/security.md.",
+    ),
 )
+
+
+checked = click.option("--web.config.file", "web_config", type=PATH, help="A file for `serve` that is validated too.")
 
 
 def web(command: Callable[..., None]) -> Callable[..., None]:
@@ -54,4 +65,6 @@ def web(command: Callable[..., None]) -> Callable[..., None]:
 def served(given: Mapping[str, Any]) -> Web:
     """What the options say. Raises UsageError and ProblemsError."""
     addresses = [Address(*host_and_port(text)) for text in given["addresses"]]
-    return Web(addresses, site(given["external_url"], given["route_prefix"]), given["lifecycle"])
+    place = site(given["external_url"], given["route_prefix"])
+    config = WebConfig(given["web_config"]) if given["web_config"] else None
+    return Web(addresses, place, given["lifecycle"], config)

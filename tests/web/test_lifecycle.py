@@ -6,7 +6,9 @@ from concurrent.futures import Future
 import pytest
 from tests.web.test_app import NOW, SNAPSHOT, ask
 
-from ml_exporter.web import Lifecycle, Reloads, create_app, site, under, with_lifecycle
+from ml_exporter.web import Lifecycle, Reloads, create_app, site
+from ml_exporter.web.lifecycle import with_lifecycle
+from ml_exporter.web.site import under
 
 PATHS = ["/-/reload", "/-/quit"]
 

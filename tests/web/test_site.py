@@ -6,7 +6,8 @@ import pytest
 from tests.web.test_app import NOW, PATHS, SNAPSHOT, Answer, Tags, ask
 
 from ml_exporter.errors import ProblemsError
-from ml_exporter.web import Site, create_app, site, under
+from ml_exporter.web import Site, create_app, site
+from ml_exporter.web.site import under
 
 PREFIXES = ["", "/ml", "/a/b.c-d_e~f"]
 

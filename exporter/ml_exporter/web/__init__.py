@@ -3,14 +3,16 @@
 It reads one value, the newest `Snapshot`, and computes nothing on a scrape.
 """
 
+from .access import Access, WebConfig, gate
 from .app import Snapshot, create_app
 from .connection import Limits
-from .lifecycle import Lifecycle, Reloads, with_lifecycle
+from .lifecycle import Lifecycle, Reloads
 from .pages import ModelRow
 from .server import Address, Server
-from .site import Site, site, under
+from .site import Site, site
 
 __all__ = [
+    "Access",
     "Address",
     "Lifecycle",
     "Limits",
@@ -19,8 +21,8 @@ __all__ = [
     "Server",
     "Site",
     "Snapshot",
+    "WebConfig",
     "create_app",
+    "gate",
     "site",
-    "under",
-    "with_lifecycle",
 ]

@@ -5,6 +5,7 @@ with the certificate that is there now.
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from uvicorn.server import ServerState
 
 from .peers import Peers, peer_of
 
+log = logging.getLogger("ml_exporter")
 _GOODBYE_SECONDS = 2.0
 
 
@@ -117,13 +119,15 @@ class Connection(H11Protocol):
                 ssl_handshake_timeout=self._limits.header_seconds,
                 ssl_shutdown_timeout=_GOODBYE_SECONDS,
             )
-        except OSError:  # of ssl too. Whoever sends nonsense, nothing, or no certificate is not worth a line of the log
+        except OSError as error:  # of ssl too
+            log.debug("TLS handshake failed peer=%s: %s", self._peer, error)
             transport.abort()
         if secured is None or transport.is_closing():
             self._leave()
         elif tls.admits(secured.get_extra_info("peercert")):
             self._begin(secured)
         else:
+            log.debug("TLS client without an allowed name peer=%s", self._peer)
             self._leave()
             secured.abort()
 

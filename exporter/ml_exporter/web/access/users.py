@@ -1,0 +1,145 @@
+"""Basic authentication: who asks without a valid password gets 401, and cannot make the exporter slow.
+
+A password that was verified is known by a keyed digest, so that a scrape costs no bcrypt. All others are checked one at
+a time in a thread of its own; peers take turns, whoever has too many checks waiting is told to wait, and a user who
+does not exist costs what one costs who does.
+"""
+
+import asyncio
+import secrets
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import bcrypt
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ..peers import peer_of
+from ..site import BARE_HEADERS
+
+_BCRYPT_BYTES = 72
+_VERIFIED = 100
+_WAITING_PER_PEER = 8
+
+
+class BusyError(Exception):
+    """The peer has too many passwords waiting to be checked."""
+
+
+@dataclass
+class _Line:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+
+
+class Doorman:
+    """Checks passwords against what `users` gives now: bcrypt hashes by name."""
+
+    def __init__(
+        self,
+        users: Callable[[], Mapping[bytes, bytes]],
+        compare: Callable[[bytes, bytes], bool] = bcrypt.checkpw,
+    ) -> None:
+        self._users, self._compare = users, compare
+        self._secret = secrets.token_bytes(32)
+        self._verified: OrderedDict[bytes, None] = OrderedDict()
+        self._lines: dict[str, _Line] = {}
+        self._one = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "bcrypt")
+
+    @property
+    def asks(self) -> bool:
+        """Whether there are users at all."""
+        return bool(self._users())
+
+    async def admits(self, name: bytes, password: bytes, peer: str) -> bool:
+        """Whether this is the password of this user. Raises BusyError."""
+        password = password[:_BCRYPT_BYTES]  # what Go compares, too
+        users = self._users()
+        hashed = users.get(name)
+        if hashed is None:
+            await self._fits(password, self._stand_in(name, tuple(users.values())), peer, None)
+            return False
+        key = self._digest(name, hashed, password)
+        if key not in self._verified and not await self._fits(password, hashed, peer, key):
+            return False
+        self._verified[key] = None
+        self._verified.move_to_end(key)
+        if len(self._verified) > _VERIFIED:
+            self._verified.popitem(last=False)
+        return True
+
+    async def _fits(self, password: bytes, hashed: bytes, peer: str, key: bytes | None) -> bool:
+        async with self._turn(peer):
+            if key in self._verified:  # by another request, meanwhile
+                return True
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._compare, password, hashed)
+
+    def _stand_in(self, name: bytes, hashes: tuple[bytes, ...]) -> bytes:
+        """The hash of some user, always the same for a name, so that names cannot be told apart by their cost."""
+        return hashes[int.from_bytes(self._digest(name)[:8]) % len(hashes)]
+
+    def _digest(self, *parts: bytes) -> bytes:
+        digest = blake2b(key=self._secret, digest_size=32)
+        for part in parts:
+            digest.update(len(part).to_bytes(8) + part)
+        return digest.digest()
+
+    @asynccontextmanager
+    async def _turn(self, peer: str) -> AsyncIterator[None]:
+        """Wait for the thread, behind at most one check of every other peer for each of one's own."""
+        line = self._lines.setdefault(peer, _Line())
+        if line.waiting >= _WAITING_PER_PEER:
+            raise BusyError
+        line.waiting += 1
+        try:
+            async with line.lock, self._one:
+                yield
+        finally:
+            line.waiting -= 1
+            if not line.waiting:
+                del self._lines[peer]
+
+
+def guarded(app: ASGIApp, doorman: Doorman, open_paths: frozenset[str]) -> ASGIApp:
+    """The app for those who know a password, and for everybody at `open_paths`."""
+
+    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in open_paths or not doorman.asks:
+            await app(scope, receive, send)
+            return
+        status, text, headers = 401, "Unauthorized", {"WWW-Authenticate": 'Basic realm="ml-exporter", charset="UTF-8"'}
+        given = _credentials(Headers(scope=scope).get("authorization", ""))
+        client = scope.get("client")
+        try:
+            if given and await doorman.admits(*given, peer_of(client[0]) if client else ""):
+                await app(scope, receive, send)
+                return
+        except BusyError:
+            status, text, headers = 429, "Too many passwords of yours are being checked", {"Retry-After": "1"}
+        await PlainTextResponse(f"{text}\n", status, {**BARE_HEADERS, **headers})(scope, receive, send)
+
+    return guard
+
+
+def _credentials(header: str) -> tuple[bytes, bytes] | None:
+    """Name and password of an Authorization header, if that is what it has.
+
+    >>> _credentials("basic YTpiOmM="), _credentials("Bearer YTpi"), _credentials("Basic YQ==")
+    ((b'a', b'b:c'), None, None)
+    """
+    scheme, _, text = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, colon, password = b64decode(text.strip(), validate=True).partition(b":")
+    except (Base64Error, ValueError):
+        return None
+    return (name, password) if colon else None
