@@ -96,9 +96,3 @@ def under(app: ASGIApp, place: Site) -> ASGIApp:
             await app({**scope, **moved, "root_path": outside}, receive, send)
 
     return prefixed
-
-
-def route(scope: Scope) -> str:
-    """The path of a request without what is before the exporter's own ones."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
