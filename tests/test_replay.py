@@ -15,10 +15,12 @@ from tests.serve import service
 from tests.test_replaying import START, baseline_text, labels, predictions
 
 from ml_exporter import generate
+from ml_exporter.errors import ProblemsError
 from ml_exporter.exposition import Renderer
 from ml_exporter.loading import load
 from ml_exporter.recorded import read_played
-from ml_exporter.replay import running, steps
+from ml_exporter.replay import Settings, running, steps
+from ml_exporter.replay.collecting import Beside
 from ml_exporter.replaying import replay
 
 assert baseline_text
@@ -110,11 +112,12 @@ def test_what_is_replayed(path, tmp_path, shell):
 KILLED = """
 import os, sys
 from ml_exporter import cli
-from ml_exporter.replay import running
+from ml_exporter.replay import collecting, running
 from ml_exporter.store import Store
 
 running.PART_SAMPLES = 2000
 where, left = os.environ["DIE"].split(":")
+running.BESIDE_FROM = 5 if where == "never" else 1000
 calls = dict.fromkeys(("take", "part", "file", "commit"), 0)
 
 def dying(name, function):
@@ -127,8 +130,10 @@ def dying(name, function):
     return wrapper
 
 running.Run._take = dying("take", running.Run._take)
-running.Part.write = dying("part", running.Part.write)
-running.text.write = dying("file", running.text.write)
+collecting.Beside.write = dying("part", collecting.Beside.write)
+collecting.Beside.join = dying("file", collecting.Beside.join)
+collecting.Here.write = dying("part", collecting.Here.write)
+collecting.Here.join = dying("file", collecting.Here.join)
 Store.commit = dying("commit", Store.commit)
 sys.argv = ["ml-exporter", *sys.argv[1:]]
 cli.main()
@@ -171,6 +176,42 @@ def test_interrupted(path, tmp_path, shell, monkeypatch, number):
     assert re.search(r": 7 instants, \d+ samples, interrupted: run the same again to go on\n$", err)
     assert shell("replay", "--config", path, "--output", tmp_path / "out", *OPTIONS)[0] == 0
     assert same_files(tmp_path / "out", tmp_path / "whole")
+
+
+def run_of(path, output, beside):
+    output.mkdir(exist_ok=True)
+    return running.Run(load(path), Settings(output, 15_000_000, TARGET), beside)
+
+
+def test_in_one_process_or_two(path, tmp_path, monkeypatch):
+    """The files are the same, and what is collected beside may be lost at any time."""
+    monkeypatch.setattr(running, "BESIDE_FROM", 4)
+    with run_of(path, tmp_path / "here", beside=False) as run:
+        assert [progress.instants for progress in run.steps()][-1] > 20
+    out = tmp_path / "beside"
+    with run_of(path, out, beside=True) as run:
+        for progress in run.steps():
+            if progress.instants in (5, 7):
+                run.keep()
+            if progress.instants == 9:
+                run._collecting._process.kill()
+                break
+        with pytest.raises(ProblemsError, match="its end with the code -9"):
+            run.keep()
+    with run_of(path, out, beside=True) as run:
+        first, *_ = [progress.instants for progress in run.steps()]
+        assert first == 8
+        assert isinstance(run._collecting, Beside)
+    assert same_files(out, tmp_path / "here")
+
+
+def test_a_full_disk_is_told_by_the_process_beside(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "BESIDE_FROM", 0)
+    with run_of(path, tmp_path / "out", beside=True) as run:
+        next(run.steps())
+        (tmp_path / "out" / "state" / f".{run._first_us}.arrow.draft").mkdir()
+        with pytest.raises(IsADirectoryError):
+            run.keep()
 
 
 def test_another_replay_does_not_go_on(path, tmp_path, shell):

@@ -239,21 +239,26 @@ class Counting:
         if len(joined.added):
             added = self._add_labels(joined.added, 1)
             if joined.first is joined.added:
-                self.total += added
+                self.total[: len(added)] += added
             elif len(joined.first):
                 _, groups = group_rows(np.zeros(len(joined.first), np.int64))
-                self.total += _label_vectors(self.vectoriser, joined.first, groups)[0]
+                self.total[: len(added)] += _label_vectors(self._head, joined.first, groups)[0]
 
     def _add_labels(self, records: Records, sign: int) -> Vector:
         """Adds what labels count to the panes of their predictions and, where quality goes by arrival, to their own.
 
-        Returns the sum over all panes.
+        Returns the sum over all panes, shape (cells of the head,): labels count nowhere else.
         """
-        arriving, total = self.layout.arriving, self.layout.zeros()
+        head = self.layout.head
+        arriving, total = head.arriving, head.zeros()
         for times, cells in ((records["time_us"], ~arriving), (records["label_us"], arriving)):
             if cells.any():
                 keys, groups = group_rows(self.panes.keys(times))
-                matrix = np.where(cells, sign * _label_vectors(self.vectoriser, records, groups), 0)
+                matrix = _label_vectors(self._head, records, groups)
+                if sign < 0:
+                    np.negative(matrix, out=matrix)
+                if not cells.all():
+                    matrix[:, ~cells] = 0
                 self.panes.add_groups(keys, matrix)
                 self.history.touch(keys, labels=True)
                 total += matrix.sum(axis=0)
@@ -265,7 +270,7 @@ class Counting:
 
         def count(rows: Codes | None, groups: Groups) -> Vector:
             some = records if rows is None else records[rows]
-            return _label_vectors(self._head, some, groups) * signs[: self.segments.layout.size]
+            return _label_vectors(self._head, some, groups) * signs
 
         codes = self.segments.codes_of(records["segment"])
         self.segments.add(codes, panned, count, self.panes.newest_us)

@@ -8,7 +8,7 @@ under another configuration can be projected slice by slice.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -72,6 +72,28 @@ class Slice:
     size: int
     digest: str
     fields: Mapping[str, slice]
+
+
+class Cells(Mapping[str, Vector]):
+    """Views of one slice of a vector, or of the last axis of a matrix, by field; made when they are asked for."""
+
+    __slots__ = ("_fields", "_part")
+
+    def __init__(self, vector: Vector, place: Slice) -> None:
+        self._part = vector[..., place.start : place.start + place.size]
+        self._fields = place.fields
+
+    def __getitem__(self, field: str) -> Vector:
+        """The cells of a field."""
+        return self._part[..., self._fields[field]]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the fields."""
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        """How many fields there are."""
+        return len(self._fields)
 
 
 @dataclass(frozen=True)
@@ -155,9 +177,7 @@ class Layout:
 
     def cells(self, vector: Vector, name: str) -> Mapping[str, Vector]:
         """Views of one slice of a vector (or of the last axis of a matrix), by field."""
-        place = self.by_name[name]
-        part = vector[..., place.start : place.start + place.size]
-        return {key: part[..., where] for key, where in place.fields.items()}
+        return Cells(vector, self.by_name[name])
 
 
 def _head(layout: Layout) -> list[Plan]:

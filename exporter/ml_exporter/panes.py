@@ -77,13 +77,12 @@ class Panes:
     """Sums of `BLOCK_HOURS` hours by start, for long windows; one goes when any of its hours changes."""
 
     def add(self, kind: str, start_us: int, vector: Vector) -> None:
-        """Adds a vector to a pane."""
+        """Adds a vector, or the first cells of one, to a pane."""
         key = (kind, start_us)
         pane = self._dense.get(key)
         if pane is None:
-            self._dense[key] = self._at_rest(key) + vector if key in self._rest else vector.copy()
-        else:
-            pane += vector
+            pane = self._dense[key] = self._at_rest(key).copy() if key in self._rest else self.layout.zeros()
+        pane[: len(vector)] += vector
         self._changed(key)
 
     def _changed(self, key: Key) -> None:
@@ -96,7 +95,7 @@ class Panes:
         return start_us // length * length
 
     def add_groups(self, pane_starts_us: Vector, matrix: Vector) -> None:
-        """Adds vectors to their hours, and to their fine panes where those are kept.
+        """Adds vectors, or the first cells of them, to their hours, and to their fine panes where those are kept.
 
         `pane_starts_us` ascends; see `keys`.
         """

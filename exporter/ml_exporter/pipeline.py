@@ -5,7 +5,7 @@ No I/O, and `now` is an argument.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 
 from ml_exporter.baseline import Baseline
@@ -19,7 +19,7 @@ from ml_exporter.parts import earlier_of, pairs_of, segments_of
 from ml_exporter.records import LABEL_STATUSES, VIOLATION_KINDS
 from ml_exporter.statistics.dispersion import alpha_from_budget, state
 from ml_exporter.units import DELAY_UNIT, LATENCY_UNIT
-from ml_exporter.vitals import ALWAYS, VITALS
+from ml_exporter.vitals import ALWAYS, VITALS, Vital
 from ml_exporter.vitals.distances import METRICS
 from ml_exporter.vitals.labels import delay_quantile
 from ml_exporter.vitals.multiclass import answers
@@ -136,19 +136,41 @@ def alpha(model: Model, time: Time) -> float:
     return alpha_from_budget(model.false_alarms_per_month, by_length, 30 * time.day)
 
 
-def evaluate(
-    counting: Counting, baseline: Baseline, name: str, config: Config, now_us: int
-) -> Iterator[Sample | HistogramSample]:
-    """Every sample of one model at an instant. Gauges of windows that ended too long ago are withheld."""
+@dataclass(frozen=True)
+class Prepared:
+    """All that the samples of one model at an instant follow from, but its baseline: values, which nothing changes.
+
+    `known` are the samples that look at no window; `vitals` what is made of the windows.
+    """
+
+    model: str
+    known: tuple[Sample | HistogramSample, ...]
+    windows: Windows
+    vitals: tuple[Vital, ...]
+
+    def samples(self, baseline: Baseline) -> Iterator[Sample | HistogramSample]:
+        """Every sample."""
+        yield from self.known
+        for vital in self.vitals:
+            yield from vital(self.windows, baseline)
+
+
+def prepare(counting: Counting, baseline: Baseline, name: str, config: Config, now_us: int) -> Prepared:
+    """Adds up the windows of one model at an instant. Gauges of windows that ended too long ago will be withheld."""
     model = config.models[name]
     windows = windows_at(counting, name, model, config.time, now_us)
     stale = not windows.current or now_us - windows.current[0].end_us > counting.timing.stale_after_us
-    yield from _identity(counting, baseline, name, config, now_us)
-    yield from _counters(counting, name)
-    if not stale:
-        windows = with_parts(windows, counting, model, config.time)
-    for vital in ALWAYS if stale else (*ALWAYS, *VITALS):
-        yield from vital(windows, baseline)
+    known = (*_identity(counting, baseline, name, config, now_us), *_counters(counting, name))
+    if stale:
+        return Prepared(name, known, windows, ALWAYS)
+    return Prepared(name, known, with_parts(windows, counting, model, config.time), (*ALWAYS, *VITALS))
+
+
+def evaluate(
+    counting: Counting, baseline: Baseline, name: str, config: Config, now_us: int
+) -> Iterator[Sample | HistogramSample]:
+    """Every sample of one model at an instant."""
+    yield from prepare(counting, baseline, name, config, now_us).samples(baseline)
 
 
 def _identity(counting: Counting, baseline: Baseline, name: str, config: Config, now_us: int) -> Iterator[Sample]:

@@ -3,14 +3,14 @@
 `serve` and `replay` publish through it, so that both say the same of the same rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ml_exporter.budget import AnySample, capped, series
 from ml_exporter.catalogue import Sample
 from ml_exporter.counting import Counting
 from ml_exporter.loading import Loaded
-from ml_exporter.pipeline import evaluate
+from ml_exporter.pipeline import Prepared, prepare
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,23 @@ class Published:
 
 def publish(countings: Mapping[str, Counting], loaded: Loaded, now_us: int) -> Published:
     """Evaluates every model, and counts what it exports in `ml_exporter_series`, which counts too."""
+    return finish(ready(countings, loaded, now_us), loaded)
+
+
+def ready(countings: Mapping[str, Counting], loaded: Loaded, now_us: int) -> tuple[Prepared, ...]:
+    """What is to be published of every model, as values: what is counted may go on changing."""
+    found = countings.items()
+    return tuple(prepare(counting, loaded.baselines[name], name, loaded.config, now_us) for name, counting in found)
+
+
+def finish(models: Iterable[Prepared], loaded: Loaded) -> Published:
+    """Makes the samples of what is `ready`."""
     samples: list[AnySample] = []
     counts: list[Sample] = []
     dropped = 0
-    for name, counting in countings.items():
-        found = list(evaluate(counting, loaded.baselines[name], name, loaded.config, now_us))
+    for prepared in models:
+        name = prepared.model
+        found = list(prepared.samples(loaded.baselines[name]))
         size, limit = series(found), loaded.config.models[name].series_limit - 1
         kept = found if size <= limit else capped(found, limit)
         kept_size = size if kept is found else series(kept)

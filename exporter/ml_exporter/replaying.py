@@ -23,7 +23,8 @@ from ml_exporter.counting import Counting
 from ml_exporter.faults import Played, as_batch
 from ml_exporter.faults.played import ARRIVAL
 from ml_exporter.loading import Loaded
-from ml_exporter.publishing import publish
+from ml_exporter.pipeline import Prepared
+from ml_exporter.publishing import finish, ready
 from ml_exporter.records import Ints, Role
 from ml_exporter.starting import countings_of
 
@@ -39,6 +40,22 @@ class Instant:
 
     now_us: int
     samples: tuple[AnySample, ...]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """All that the samples of an instant follow from, as values that can be handed to another thread or process.
+
+    `own` are samples of the exporter itself.
+    """
+
+    now_us: int
+    models: tuple[Prepared, ...]
+    own: tuple[Sample, ...]
+
+    def instant(self, loaded: Loaded) -> Instant:
+        """The samples."""
+        return Instant(self.now_us, (*finish(self.models, loaded).samples, *self.own))
 
 
 @dataclass(frozen=True)
@@ -176,7 +193,11 @@ class Replaying:
 
     def instant(self, now_us: int) -> Instant:
         """What a scrape shows now."""
-        return Instant(now_us, tuple(self._samples(now_us)))
+        return self.ready(now_us).instant(self.loaded)
+
+    def ready(self, now_us: int) -> Ready:
+        """What a scrape shows now, before it is made into samples."""
+        return Ready(now_us, ready(self.countings, self.loaded, now_us), tuple(self._own(now_us)))
 
     def _look(self, arrivals: Sequence[Arrivals], now_us: int) -> None:
         for line in arrivals:
@@ -197,8 +218,7 @@ class Replaying:
             remember(counting, now_us)
             counting.expire(now_us)
 
-    def _samples(self, now_us: int) -> Iterator[AnySample]:
-        yield from publish(self.countings, self.loaded, now_us).samples
+    def _own(self, now_us: int) -> Iterator[Sample]:
         yield Sample("ml_exporter_last_evaluation_timestamp_seconds", (), now_us / 1e6)
         for source in self.loaded.config.sources:
             yield Sample("ml_exporter_source_up", (source,), 1.0)

@@ -13,6 +13,8 @@ from ml_exporter.statistics.binner import Binner, Codes
 from ml_exporter.units import LABEL_STATES, LOSS2_UNIT, LOSS_UNIT, PROBABILITY_UNIT
 
 STATES = len(LABEL_STATES)
+FEW = 32
+"""Fewer rows than one for so many cells are counted one by one, without a look at every cell."""
 
 
 def class_codes(column: pa.ChunkedArray, classes: tuple[str, ...]) -> Classes:
@@ -38,8 +40,13 @@ def count_scores(predicted: Classes, bins: Codes, kept: Bools, groups: Groups, h
 
 def move_scores(before: Codes, state: Codes, groups: Groups, histogram: Vector, width: int) -> None:
     """Takes scores out of the histogram of the unlabelled (codes `before`) and puts them into that of a state."""
+    after = before + state * width
+    if len(before) < histogram.size // FEW:
+        np.subtract.at(histogram, (groups.index, before), 1)
+        np.add.at(histogram, (groups.index, after), 1)
+        return
     histogram -= groups.counts(before, histogram.shape[1])
-    histogram += groups.counts(before + state * width, histogram.shape[1])
+    histogram += groups.counts(after, histogram.shape[1])
 
 
 def count_confidence(confidence: Floats, kept: Bools, groups: Groups, cells: Mapping[str, Vector]) -> None:

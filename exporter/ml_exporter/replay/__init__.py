@@ -1,5 +1,6 @@
 """`ml-exporter replay`: recorded logs into files that Prometheus takes as its own past."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,8 @@ def run(loaded: Loaded, settings: Settings, rules: Sequence[Path], console: Cons
     groups = steps.read_rules(rules)
     try:
         settings.output.mkdir(parents=True, exist_ok=True)
-        with running.Run(loaded, settings) as one, _interrupted() as is_interrupted, _shown(console) as show:
+        one = running.Run(loaded, settings, beside=(os.cpu_count() or 1) > 1)
+        with one, _interrupted() as is_interrupted, _shown(console) as show:
             for progress in one.steps():
                 show(progress)
                 if is_interrupted():

@@ -17,9 +17,9 @@ from ml_exporter.errors import Problem
 from ml_exporter.loading import Loaded
 from ml_exporter.recorded import NEVER, Recorded
 from ml_exporter.records import Role
-from ml_exporter.replay import state, text
-from ml_exporter.replay.parts import Part, Whole
-from ml_exporter.replaying import Arrivals, Instant, Replaying
+from ml_exporter.replay import state
+from ml_exporter.replay.collecting import Beside, Collecting, Here
+from ml_exporter.replaying import Arrivals, Replaying
 from ml_exporter.sources.follow import SourceError
 from ml_exporter.store import Store
 
@@ -29,6 +29,8 @@ BLOCK_HOURS = (2, 6, 18, 54, 162)
 FILE_SAMPLES = 8_000_000
 """A file has at most about so many samples, because its rows are sorted in memory."""
 PART_SAMPLES = 500_000
+BESIDE_FROM = 100
+"""After so many instants, at the end of a part, a second process is begun: it takes as long as some dozen of them."""
 _SHARED_EVERY = 64
 """Instants between two looks at how much of the files was read."""
 _LATEST_US = 1 << 52
@@ -89,6 +91,8 @@ class Run:
 
     loaded: Loaded
     settings: Settings
+    beside: bool = False
+    """Whether a second process may be used, once there is enough to do."""
 
     def __post_init__(self) -> None:
         self._replaying = Replaying(self.loaded)
@@ -104,9 +108,15 @@ class Run:
             self._store.close()
             raise
         self._replaying.refused.update({(name, role, why): count for name, role, why, count in self._record.refused})
-        self._part = Part(self.settings.labels)
         self._share = 0.0
         self._remove_others()
+        self._first_us: int | None = None
+        """The first instant of the part that is collected."""
+        self._collecting = self._collector()
+
+    def _collector(self) -> Collecting:
+        kind = Beside if self.beside and self._record.instants >= BESIDE_FROM else Here
+        return kind(self.loaded, self.settings.labels)
 
     def _remove_others(self) -> None:
         """Removes parts that a killed run wrote behind its last commit."""
@@ -131,7 +141,7 @@ class Run:
         for now_us in self._replaying.looks([arrivals], times):
             self._record.looked_us = now_us
             if now_us >= times.start:
-                self._take(self._replaying.instant(now_us))
+                self._take(now_us)
             self._record.finished = now_us + step_us >= times.stop or (
                 self.settings.stop_us is None and arrivals.is_over
             )
@@ -147,7 +157,7 @@ class Run:
         record = self._record
         if record.instants % _SHARED_EVERY == 0:
             self._share = self._logs.share_read(record.looked_us)
-        return Progress(record.looked_us, record.instants, record.samples, self._share)
+        return Progress(record.looked_us, record.instants, record.samples + self._collecting.samples, self._share)
 
     def _times(self, arrivals: Arrivals) -> range:
         """The instants that are left."""
@@ -161,17 +171,16 @@ class Run:
         start_us = max(self._record.start_us, self._record.looked_us + step_us)
         return range(start_us, _LATEST_US if stop_us is None else stop_us, step_us)
 
-    def _take(self, instant: Instant) -> None:
-        before = len(self._part)
-        self._part.add(instant.now_us, instant.samples)
+    def _take(self, now_us: int) -> None:
+        self._first_us = now_us if self._first_us is None else self._first_us
+        self._collecting.take(self._replaying.ready(now_us))
         self._record.instants += 1
-        self._record.samples += len(self._part) - before
 
     @property
     def _is_full(self) -> bool:
         """Whether enough waits in memory to be written."""
         joins = [counting.join for counting in self._replaying.countings.values()]
-        return len(self._part) >= PART_SAMPLES or any(join.shelf.is_full for join in joins)
+        return self._collecting.samples >= PART_SAMPLES or any(join.shelf.is_full for join in joins)
 
     def _ends_file(self, now_us: int) -> bool:
         span_us = micros(self._hours * 3600)
@@ -180,11 +189,13 @@ class Run:
     def keep(self) -> None:
         """Writes what was collected and commits. Raises StateError and OSError."""
         record = self._record
-        if len(self._part):
-            name = f"{self._part.at_us[0]}.arrow"
-            self._part.write(self._folder / name)
+        if self._first_us is not None:
+            name = f"{self._first_us}.arrow"
+            record.samples += self._collecting.write(self._folder / name)
             record.parts.append(name)
-            self._part = Part(self.settings.labels)
+            self._first_us = None
+            if isinstance(self._collecting, Here):
+                self._collecting = self._collector()
         done: list[str] = []
         if record.parts and (record.finished or self._ends_file(record.looked_us)):
             done, record.parts = record.parts, []
@@ -198,7 +209,7 @@ class Run:
     def _write_file(self, parts: Sequence[str]) -> str:
         moment = datetime.fromtimestamp(int(parts[0].removesuffix(".arrow")) / 1e6, UTC)
         name = f"{moment:%Y-%m-%dT%H%M%SZ}.om"
-        text.write(Whole.of([self._folder / part for part in parts]), self.settings.output / name)
+        self._collecting.join([self._folder / part for part in parts], self.settings.output / name)
         return name
 
     def outcome(self) -> Outcome:
@@ -215,6 +226,7 @@ class Run:
 
     def close(self) -> None:
         """Releases the output. Commits nothing."""
+        self._collecting.close()
         self._logs.close()
         self._store.close()
 
