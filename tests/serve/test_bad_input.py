@@ -13,7 +13,7 @@ from tests.serve.service import HOSTILE, Metrics, append, label, lines, predicti
 from ml_exporter import __version__
 from ml_exporter.records import LABEL_STATUSES, REJECT_REASONS, VIOLATION_KINDS
 from ml_exporter.serve import Exporter
-from ml_exporter.web import Server, create_app
+from ml_exporter.web import Address, Server, create_app
 
 NOW = 1_800_000_000.0
 
@@ -119,7 +119,7 @@ def served(exporter):
 
 
 def landing_page(exporter):
-    server = Server(create_app(lambda: exporter.snapshot, lambda: NOW, __version__), "127.0.0.1", 0)
+    server = Server(create_app(lambda: exporter.snapshot, lambda: NOW, __version__), [Address("127.0.0.1", 0)])
     server.start()
     try:
         return fetch(f"http://127.0.0.1:{server.port}/").decode()

@@ -12,8 +12,11 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..facts import Facts
+from ..facts.answers import Models, ModelSummary
+from ..facts.answers.models import State
 from .links import feature_path, link_from, model_path, page_of
 from .pages import Asked, At, ModelRow, Pages
+from .people import People
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _PARTS = ("labels", "outliers")
@@ -53,9 +56,9 @@ def create_app(
     """
     pages = Pages(version, runbooks)
     routes = _Routes(newest, clock, pages)
+    people = People((routes.facts, routes.models), routes.at, pages)
     router = Router(
         [
-            Route("/", routes.landing),
             Route("/metrics", routes.metrics),
             Route("/-/healthy", routes.healthy),
             Route("/-/ready", routes.ready),
@@ -63,6 +66,7 @@ def create_app(
             Route("/runbooks", routes.to_runbooks),
             Route("/runbooks/", routes.runbook_index),
             Route("/runbooks/{name}", routes.runbook),
+            *people.routes(),
             Route("/{path:path}", routes.not_found),
         ],
         redirect_slashes=False,
@@ -99,17 +103,9 @@ class _Routes:
             return PlainTextResponse("ml-exporter is ready.\n")
         return PlainTextResponse("ml-exporter is still catching up with its sources.\n", 503)
 
-    async def landing(self, request: Request) -> Response:
-        snapshot = self._newest()
-        overdue = self._overdue(snapshot)
-        models = () if snapshot is None else snapshot.models
-        ready = "starting" if snapshot is None else "ready" if snapshot.ready else "catching up with its sources"
-        state = f"overdue: {overdue.strip().rstrip('.')}" if overdue else ready
-        return HTMLResponse(self._pages.landing(self._at(request), models, state))
-
     async def to_model(self, request: Request) -> Response:
         """From the names in a query, as an alert links to them, to the page of a model, a feature or a part."""
-        snapshot, asked, link = self._newest(), _asked(request), self._at(request).link
+        snapshot, asked, link = self._newest(), _asked(request), self.at(request).link
         if snapshot is None or not asked.model:
             return RedirectResponse(link("/"))
         if asked.model not in _names(snapshot):
@@ -124,21 +120,36 @@ class _Routes:
         return RedirectResponse("runbooks/", 308)
 
     async def runbook_index(self, request: Request) -> Response:
-        return HTMLResponse(self._pages.runbook_index(self._at(request)))
+        return HTMLResponse(self._pages.runbook_index(self.at(request)))
 
     async def runbook(self, request: Request) -> Response:
         snapshot, name = self._newest(), request.path_params["name"].removesuffix(".md")
         models, facts = _names(snapshot), None if snapshot is None else snapshot.facts
-        page = self._pages.runbook(self._at(request), name, _asked(request), models, facts)
+        page = self._pages.runbook(self.at(request), name, _asked(request), models, facts)
         return await self.not_found(request) if page is None else HTMLResponse(page)
 
     async def not_found(self, request: Request) -> Response:
-        return HTMLResponse(self._pages.not_found(self._at(request)), 404)
+        return HTMLResponse(self._pages.not_found(self.at(request)), 404)
 
-    def _at(self, request: Request) -> At:
+    def facts(self) -> Facts | None:
+        """The newest facts."""
+        snapshot = self._newest()
+        return None if snapshot is None else snapshot.facts
+
+    def models(self) -> Models | None:
+        """The list of models."""
+        snapshot = self._newest()
+        if snapshot is None or snapshot.facts is not None:
+            return None if snapshot is None or snapshot.facts is None else snapshot.facts.models()
+        return Models(snapshot.rendered_at, snapshot.ready, tuple(map(_summary, snapshot.models)))
+
+    def at(self, request: Request) -> At:
         """Where and when the page that is asked for is made."""
         page, snapshot = page_of(request.scope), self._newest()
-        return At(page, link_from(page), self._clock(), None if snapshot is None else snapshot.rendered_at)
+        overdue = self._overdue(snapshot).strip()
+        ready = "starting" if snapshot is None else "ready" if snapshot.ready else "catching up with its sources"
+        rendered_at = None if snapshot is None else snapshot.rendered_at
+        return At(page, link_from(page), self._clock(), rendered_at, overdue or f"The exporter is {ready}.")
 
     def _overdue(self, snapshot: Snapshot | None) -> str:
         """Why the last rendering must not be served any more; empty if it may."""
@@ -158,6 +169,14 @@ def _asked(request: Request) -> Asked:
 
 def _names(snapshot: Snapshot | None) -> tuple[str, ...]:
     return () if snapshot is None else tuple(row.name for row in snapshot.models)
+
+
+def _summary(row: ModelRow) -> ModelSummary:
+    state: State = "ok" if row.state == "ok" else "no predictions" if row.state == "no predictions yet" else "trouble"
+    troubles = (row.state,) if state == "trouble" else ()
+    last, rows = row.last_prediction_seconds, {} if row.rows_1d is None else {"longest": row.rows_1d}
+    start = (row.name, row.task, row.team, row.tier, state, troubles, (), row.versions, last, None)
+    return ModelSummary(*start, rows, 0, ())
 
 
 class _ChunkedResponse(Response):

@@ -12,9 +12,9 @@ from markupsafe import Markup
 
 from .words import number, share, utc, visible
 
-WIDTH, LEFT, RIGHT = 560.0, 52.0, 8.0
+WIDTH, LEFT, RIGHT = 640.0, 52.0, 8.0
 _BARS_HEIGHT, _BARS_TOP, _BARS_BOTTOM = 236.0, 20.0, 74.0
-_LINE_HEIGHT, _LINE_TOP, _LINE_BOTTOM = 132.0, 12.0, 24.0
+_LINE_WIDTH, _LINE_HEIGHT, _LINE_TOP, _LINE_BOTTOM = 360.0, 120.0, 14.0, 22.0
 _LABEL_CHARACTERS = 14
 _MOST_LABELS = 16
 _HUGE = 1e300
@@ -56,7 +56,7 @@ def histogram(bars: Sequence[Bar], about: str) -> Markup:
         return Markup()
     top = _round_up(max(map(_bounded, shares)))
     inner = Markup().join(_bars(bars, top))
-    return _svg(_BARS_HEIGHT, about, Markup().join((*_value_axis(top), inner)), "histogram")
+    return _svg((WIDTH, _BARS_HEIGHT), about, Markup().join((*_value_axis(top), inner)), "histogram")
 
 
 def line(values: Points, about: str) -> Markup:
@@ -73,7 +73,7 @@ def line(values: Points, about: str) -> Markup:
     path, dots = _path(values.points, scale)
     parts.append(Markup('<path class="now-line" d="{}"/>').format(path))
     parts += [Markup('<circle class="now" cx="{}" cy="{}" r="3"/>').format(x, y) for x, y in dots]
-    return _svg(_LINE_HEIGHT, about, Markup().join(parts), "line")
+    return _svg((_LINE_WIDTH, _LINE_HEIGHT), about, Markup().join(parts), "line")
 
 
 def meter(value: float | None, limit: float | None) -> Markup:
@@ -108,16 +108,16 @@ class _Scale:
         return _Scale(since, until if until > since else since + 1.0, low, high)
 
     def x(self, at: float) -> float:
-        return round(LEFT + (WIDTH - LEFT - RIGHT) * (at - self.since) / (self.until - self.since), 1)
+        return round(LEFT + (_LINE_WIDTH - LEFT - RIGHT) * (at - self.since) / (self.until - self.since), 1)
 
     def y(self, value: float) -> float:
         plot = _LINE_HEIGHT - _LINE_TOP - _LINE_BOTTOM
         return round(_LINE_HEIGHT - _LINE_BOTTOM - plot * (value - self.low) / (self.high - self.low), 1)
 
 
-def _svg(height: float, about: str, inner: Markup, kind: str) -> Markup:
+def _svg(size: tuple[float, float], about: str, inner: Markup, kind: str) -> Markup:
     head = Markup('<svg class="chart {}" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}" focusable="false">')
-    return head.format(kind, WIDTH, height, visible(about)) + inner + Markup("</svg>")
+    return head.format(kind, *size, visible(about)) + inner + Markup("</svg>")
 
 
 def _drawn(value: float | None) -> bool:
@@ -183,7 +183,7 @@ def _bin_name(label: str, x: float, y: float, minor: bool) -> Markup:
 def _frame(scale: _Scale, values: Points) -> Iterator[Markup]:
     """Axes with the lowest and highest value, and the first and last time."""
     floor = _LINE_HEIGHT - _LINE_BOTTOM
-    yield Markup('<path class="axis" d="M{:g} {:g}V{:g}H{:g}"/>').format(LEFT, _LINE_TOP, floor, WIDTH - RIGHT)
+    yield Markup('<path class="axis" d="M{:g} {:g}V{:g}H{:g}"/>').format(LEFT, _LINE_TOP, floor, _LINE_WIDTH - RIGHT)
     for value in (scale.low, scale.high):
         y = scale.y(value) + 4
         yield Markup('<text x="{:g}" y="{:g}" text-anchor="end">{}</text>').format(LEFT - 6, y, values.text(value))
@@ -195,8 +195,8 @@ def _frame(scale: _Scale, values: Points) -> Iterator[Markup]:
 def _limits(scale: _Scale, limits: Sequence[tuple[str, float]]) -> Iterator[Markup]:
     for text, value in limits:
         y = scale.y(value)
-        yield Markup('<path class="limit" d="M{:g} {:g}H{:g}"/>').format(LEFT, y, WIDTH - RIGHT)
-        place = (WIDTH - RIGHT, max(y - 4, 10.0))
+        yield Markup('<path class="limit" d="M{:g} {:g}H{:g}"/>').format(LEFT, y, _LINE_WIDTH - RIGHT)
+        place = (_LINE_WIDTH - RIGHT, max(y - 4, 10.0))
         yield Markup('<text class="limit-name" x="{:g}" y="{:g}" text-anchor="end">{}</text>').format(
             *place, visible(text)
         )

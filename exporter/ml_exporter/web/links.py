@@ -56,7 +56,7 @@ def runbook_path(name: str, labels: Mapping[str, str]) -> str:
 
 
 def feature_path(model: str, feature: str) -> str:
-    """Address of a feature's page. Names that a browser or a proxy would take for steps of a path go into a query.
+    """Address of a feature's page. Names that are steps of a path, or might be taken for them, go into a query.
 
     >>> feature_path("fraud", "a b/%"), feature_path("fraud", "..")
     ('/models/fraud/features/?name=a+b%2F%25', '/models/fraud/features/?name=..')
@@ -64,6 +64,6 @@ def feature_path(model: str, feature: str) -> str:
     '/models/fraud/features/temp%20%C3%A9'
     """
     here = f"{model_path(model)}/features/"
-    if feature.strip(".") == "" or "/" in feature or "\\" in feature:
+    if feature.strip(".") == "" or "/" in feature or "\\" in feature or not feature.isprintable():
         return here + "?" + urlencode({"name": feature}, errors="replace")
     return here + quote(feature, safe="", errors="replace")

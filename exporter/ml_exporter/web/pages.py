@@ -10,9 +10,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..facts import Facts
-from . import words
+from ..facts.answers import FeatureFacts, LabelFacts, ModelFacts, Models, OutlierFacts, Rejected
+from . import views, words
+from .charts import meter
 from .links import Link, feature_path, model_path, runbook_path
 from .now import now
+from .rows import rows_of
 from .runbooks import as_html, read_runbooks
 
 
@@ -43,6 +46,8 @@ class At:
     now: float
     rendered_at: float | None
     """When the facts were evaluated; None before the first time."""
+    state: str
+    """How the exporter is, in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +71,51 @@ class Pages:
             trim_blocks=True,
             keep_trailing_newline=True,
         )
-        shown = (words.utc, words.number, words.share, words.duration, words.name, words.plain)
-        self._environment.filters.update({function.__name__: function for function in shown})
+        self._environment.filters |= {
+            "utc": words.utc,
+            "number": words.number,
+            "share": words.share,
+            "duration": words.duration,
+            "counted": words.counted,
+            "name": words.name,
+            "plain": words.plain,
+            "model_path": model_path,
+            "feature_path": feature_path,
+            "meter": meter,
+        }
         style = loader.get_source(self._environment, "style.css")[0]
-        self._environment.globals.update(version=version, style=Markup(style))  # noqa: S704  # our own file
+        self._environment.globals.update(zip=zip, version=version, style=Markup(style))  # noqa: S704  # our own file
         self.style_digest = f"sha256-{b64encode(sha256(style.encode()).digest()).decode()}"
         """What the Content-Security-Policy allows as style."""
         self._runbooks = read_runbooks(runbooks)
 
-    def landing(self, at: At, models: Sequence[ModelRow], state: str) -> str:
-        """The models and how they are. `state` is that of the exporter, in words."""
-        return self._render("landing.html", at, models=models, state=state)
+    def landing(self, at: At, models: Models | None, linked: bool) -> str:
+        """The models and how they are; without any before the first evaluation. `linked` if they have pages."""
+        return self._render("landing.html", at, linked=linked, **views.models_view(models))
+
+    def model(self, at: At, facts: ModelFacts) -> str:
+        """One model: outcome first, then what may explain it."""
+        return self._render("model.html", at, **views.model_view(facts))
+
+    def feature(self, at: At, facts: FeatureFacts) -> str:
+        """One feature beside the reference, and over time."""
+        return self._render("feature.html", at, **views.feature_view(facts))
+
+    def labels(self, at: At, facts: LabelFacts) -> str:
+        """The labels of a model: how many, how late."""
+        return self._render("labels.html", at, **views.labels_view(facts))
+
+    def outliers(self, at: At, facts: OutlierFacts) -> str:
+        """The outliers of a model."""
+        return self._render("outliers.html", at, facts=facts, rows=rows_of(facts.values))
+
+    def rejected(self, at: At, facts: Rejected) -> str:
+        """Refused rows of all sources."""
+        return self._render("rejected.html", at, facts=facts)
+
+    def starting(self, at: At) -> str:
+        """The page for everything that waits for the first evaluation."""
+        return self._render("starting.html", at)
 
     def runbook_index(self, at: At) -> str:
         """Links to every runbook."""

@@ -77,6 +77,15 @@ def duration(seconds: float | None) -> str:
     return " ".join(word for word in words[:2] if word)
 
 
+def counted(count: int, thing: str) -> str:
+    """A count of things.
+
+    >>> counted(1, "value"), counted(1200, "more feature")
+    ('1 value', '1,200 more features')
+    """
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def visible(text: str) -> str:
     r"""The text with its control characters, bidirectional controls and half surrogates spelled out.
 

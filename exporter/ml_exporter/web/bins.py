@@ -1,0 +1,108 @@
+"""Histograms of a feature as a chart and a table: which bins carry the drift; long lists are cut, the rest counted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from ..facts.answers import Bin, FeatureFacts, FeatureWindow, PsiBin
+from .charts import Bar, histogram
+from .words import share
+
+CARRIED = 0.8
+"""The bins that carry a PSI are the fewest that make up this share of it."""
+MOST_BARS, MOST_ROWS = 24, 50
+
+
+@dataclass(frozen=True)
+class BinRow:
+    """One bin in a table. Shares are of the valid values."""
+
+    label: str
+    reference: float | None
+    current: float | None
+    count: int
+    contribution: float | None
+    carries: bool
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """A feature over one window, beside the reference."""
+
+    chart: Markup
+    rows: tuple[BinRow, ...]
+    rest: str
+    """How many bins are left out and what they hold, in words; empty if none is."""
+    carrying: tuple[str, ...]
+    """The bins that carry the PSI, the strongest first."""
+
+
+def psi_histogram(feature: FeatureFacts, window: FeatureWindow) -> Histogram:
+    """The bins that the PSI stands on; without a PSI those of the histogram."""
+    return _histogram(feature, window, window.psi_bins or window.histogram)
+
+
+def full_histogram(feature: FeatureFacts, window: FeatureWindow) -> Histogram | None:
+    """All bins of the histogram, where they are more than those of the PSI."""
+    if not window.psi_bins or len(window.histogram) <= len(window.psi_bins):
+        return None
+    return _histogram(feature, window, window.histogram)
+
+
+def carrying(bins: Sequence[Bin]) -> tuple[int, ...]:
+    """Places of the fewest bins that make up `CARRIED` of the PSI, the strongest first; none without a PSI."""
+    parts = [(item.contribution or 0.0, place) for place, item in enumerate(bins) if isinstance(item, PsiBin)]
+    left, found = CARRIED * sum(part for part, _ in parts), []
+    for part, place in sorted(parts, key=lambda item: -item[0]):
+        if left <= 0 or part <= 0:
+            break
+        found.append(place)
+        left -= part
+    return tuple(found)
+
+
+def _histogram(feature: FeatureFacts, window: FeatureWindow, bins: Sequence[Bin]) -> Histogram:
+    strong = carrying(bins)
+    rows = [_row(item, place in strong) for place, item in enumerate(bins)]
+    shown, left_out = _cut(feature, rows, MOST_ROWS)
+    drawn, not_drawn = _cut(feature, rows, MOST_BARS if feature.kind == "categorical" else MOST_ROWS)
+    bars = [Bar(row.label, row.reference, row.current, row.carries) for row in drawn]
+    if not_drawn:
+        bars.append(Bar(f"{len(not_drawn):,} more", *_sums(not_drawn)[:2]))
+    about = f"Shares of {feature.name[:100]} by bin, in the reference and over {window.name}."
+    about += f" The drift is carried by {', '.join(rows[place].label[:40] for place in strong[:5])}." if strong else ""
+    return Histogram(
+        histogram(bars, about), tuple(shown), _rest(left_out), tuple(rows[place].label for place in strong)
+    )
+
+
+def _row(item: Bin, carries: bool) -> BinRow:
+    contribution = item.contribution if isinstance(item, PsiBin) else None
+    return BinRow(item.label, item.baseline_share, item.share, item.count, contribution, carries)
+
+
+def _cut(feature: FeatureFacts, rows: list[BinRow], most: int) -> tuple[list[BinRow], list[BinRow]]:
+    """The rows to show and those left out. Of categories the most frequent are shown; numbers keep their order."""
+    if len(rows) <= most:
+        return rows, []
+    if feature.kind == "categorical":
+        weight = {id(row): (row.carries, max(row.reference or 0.0, row.current or 0.0)) for row in rows}
+        rows = sorted(rows, key=lambda row: weight[id(row)], reverse=True)
+    return rows[:most], rows[most:]
+
+
+def _sums(rows: Sequence[BinRow]) -> tuple[float, float, int]:
+    return (
+        sum(row.reference or 0.0 for row in rows),
+        sum(row.current or 0.0 for row in rows),
+        sum(row.count for row in rows),
+    )
+
+
+def _rest(rows: Sequence[BinRow]) -> str:
+    if not rows:
+        return ""
+    reference, current, count = _sums(rows)
+    shares = f"together {share(reference)} of the reference and {share(current)} ({count:,} values) now"
+    return f"{len(rows):,} more are not listed: {shares}."

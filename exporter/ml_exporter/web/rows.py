@@ -1,0 +1,139 @@
+"""A vital as a row of a table: its value, what it is judged by, and the reason where something is missing, in words."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ..facts.answers import Value
+from .words import duration, number, share
+
+LESS_IS_BETTER = frozenset(
+    f"ml_{name}" for name in ("log_loss", "brier_score", "mean_absolute_error", "root_mean_squared_error")
+)
+"""Measures of quality that are worse the higher they are."""
+EITHER_SIDE = frozenset({"ml_calibration_gap", "ml_mean_error"})
+"""Measures of quality that are worse the further they are from zero."""
+_PREFIXES = ("ml_", "feature_", "prediction_", "window_")
+_SUFFIXES = ("_ratio", "_seconds", "_sigmas")
+_SPELLED = {"psi": "PSI", "js": "JS", "ks": "KS", "f1": "F1", "roc": "ROC", "auc": "AUC", "r2": "R²"}
+_KNOWN_FROM_PAGE = ("baseline", "feature", "segment_by", "segment")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A vital as it is shown. `beyond` is whether it is beyond what it is judged by; None where it is not judged."""
+
+    title: str
+    about: str
+    """Which one of several: a class, a quantile, a reason; a text from a log perhaps."""
+    metric: str
+    meaning: str
+    window: str
+    value: str
+    interval: str
+    limit: str
+    """What it is judged by, in words."""
+    reference: str
+    notes: tuple[str, ...]
+    """Why something is missing, and what else it can be compared with."""
+    beyond: bool | None
+
+
+def rows_of(values: Iterable[Value]) -> tuple[Row, ...]:
+    """Vitals as rows, in their order."""
+    return tuple(map(_row, values))
+
+
+def title(metric: str) -> str:
+    """A metric's name in words.
+
+    >>> title("ml_feature_psi"), title("ml_window_latency_over_limit_ratio"), title("ml_roc_auc")
+    ('PSI', 'Latency over limit', 'ROC AUC')
+    """
+    short = metric
+    for prefix in _PREFIXES:
+        short = short.removeprefix(prefix)
+    for suffix in _SUFFIXES:
+        short = short.removesuffix(suffix)
+    words = " ".join(_SPELLED.get(word, word) for word in short.split("_"))
+    return words[:1].upper() + words[1:]
+
+
+def text(value: Value, amount: float | None) -> str:
+    """An amount in the unit of a vital."""
+    return {"ratio": share, "seconds": duration}.get(value.unit, number)(amount)
+
+
+def is_beyond(value: Value) -> bool | None:
+    """Whether a vital is beyond its noise or its control limits, or its whole 95 % interval worse than the reference.
+
+    None where there is nothing to judge it by.
+    """
+    found = [value.beyond, _out_of_control(value), _worse(value)]
+    judged = [item for item in found if item is not None]
+    return any(judged) if judged else None
+
+
+def _row(value: Value) -> Row:
+    about = ", ".join(
+        item if key == "class" else f"{key} {item}" for key, item in value.labels.items() if key not in _KNOWN_FROM_PAGE
+    )
+    with_interval = value.lower is not None and value.upper is not None
+    return Row(
+        title(value.metric),
+        about,
+        value.metric,
+        value.meaning,
+        value.window,
+        text(value, value.value),
+        f"{text(value, value.lower)} to {text(value, value.upper)}" if with_interval else "",
+        _limit(value),
+        "" if value.baseline is None else text(value, value.baseline),
+        tuple(_notes(value)),
+        is_beyond(value),
+    )
+
+
+def _limit(value: Value) -> str:
+    """What a vital is judged by, in words: the noise floor first, then its control limits."""
+    words = []
+    if value.critical is not None:
+        noise, middle = value.critical, value.baseline or 0.0
+        most = text(value, noise)
+        words.append(
+            {
+                "either side": f"±{most}",
+                "excess": f"up to {text(value, middle + noise)}",
+                "difference": f"{text(value, middle - noise)} to {text(value, middle + noise)}",
+                "factor": f"{text(value, 1 / noise if noise else None)} to {most}",
+            }.get(value.judged or "above", f"up to {most}")
+        )
+    if value.control is not None:
+        words.append(f"control limits {text(value, value.control.lower)} to {text(value, value.control.upper)}")
+    return "; ".join(words)
+
+
+def _notes(value: Value) -> Iterator[str]:
+    for what, reason in value.missing.items():
+        yield reason if what == "value" else f"no {what}: {reason}"
+    if value.previous_30d is not None:
+        yield f"30 days before: {text(value, value.previous_30d)}"
+    if value.estimated is not None:
+        error = "" if value.estimated_error is None else f" ± {text(value, value.estimated_error)}"
+        yield f"estimated without labels: {text(value, value.estimated)}{error}"
+
+
+def _out_of_control(value: Value) -> bool | None:
+    if value.control is None or value.value is None:
+        return None
+    return not value.control.lower <= value.value <= value.control.upper
+
+
+def _worse(value: Value) -> bool | None:
+    """Whether the whole interval of a measure of quality is worse than the reference."""
+    if value.area != "quality" or value.baseline is None or value.lower is None or value.upper is None:
+        return None
+    if value.metric in EITHER_SIDE:
+        return not value.lower <= value.baseline <= value.upper and (
+            min(abs(value.lower), abs(value.upper)) > abs(value.baseline)
+        )
+    return value.lower > value.baseline if value.metric in LESS_IS_BETTER else value.upper < value.baseline
