@@ -1,4 +1,4 @@
-// All dashboards, one file each.
+// All dashboards, one file each, and the forms in which Grafana takes them in.
 (import 'overview.libsonnet')
 + (import 'model.libsonnet')
 + (import 'features.libsonnet')
@@ -6,3 +6,4 @@
 + (import 'latency.libsonnet')
 + (import 'alerts.libsonnet')
 + (import 'exporter.libsonnet')
++ (import 'outputs.libsonnet')

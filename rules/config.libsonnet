@@ -43,6 +43,10 @@ local routing = std.parseYaml(importstr 'routing.yaml');
       exporter: 'ml-exporter',
     },
 
+    // The folder that Grafana shows them in, and where their files lie on its machine when a file provider loads them.
+    grafanaFolder: 'ML',
+    grafanaDashboardsPath: '/var/lib/grafana/dashboards/ml-exporter',
+
     thresholds: thresholds,
     routing: routing,
 

@@ -1,4 +1,4 @@
-// The pack as a monitoring mixin: prometheusAlerts, prometheusRules, grafanaDashboards, alertmanager, alertmanagerParts, operator and _config.
+// The pack as a monitoring mixin: prometheusAlerts, prometheusRules, grafanaDashboards, grafanaProvisioning, grafanaConfigMaps, alertmanager, alertmanagerParts, operator and _config.
 (import 'config.libsonnet')
 + (import 'models.libsonnet')
 + (import 'data.libsonnet')

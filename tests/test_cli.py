@@ -364,6 +364,7 @@ def test_generate_check_sees_every_difference(shell, tmp_path, monkeypatch):
 def test_generate_elsewhere(shell, path, tmp_path, monkeypatch):
     code, out, _ = shell("generate", "--out", tmp_path / "pack", "--config", path)
     assert code == 0
+    made = generate.pack_dir() / "dashboards/out"
     assert {line.removeprefix(f"written: {tmp_path / 'pack'}/") for line in out.splitlines()} == {
         "rules/ml-exporter-rules.yaml",
         "rules/ml-exporter-alerts.yaml",
@@ -371,7 +372,7 @@ def test_generate_elsewhere(shell, path, tmp_path, monkeypatch):
         "rules/alerts.md",
         "alertmanager.yaml",
         "alertmanager-parts.yaml",
-        *(f"dashboards/{item.name}" for item in (generate.pack_dir() / "dashboards/out").iterdir()),
+        *(f"dashboards/{item.relative_to(made)}" for item in made.rglob("*") if item.is_file()),
         *(f"runbooks/{item.name}" for item in (generate.pack_dir() / "runbooks").glob("*.md")),
     }
     assert "churn" in (tmp_path / "pack/rules/ml-exporter-rules.yaml").read_text()

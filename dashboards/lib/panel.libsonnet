@@ -108,7 +108,7 @@ local severities = {
           mappings: [{ type: 'value', options: { '1': { text: 'firing', color: 'red', index: 0 } } }],
         },
       },
-      options: { mergeValues: true, showValue: 'never', rowHeight: 0.8, legend: { showLegend: false, displayMode: 'list', placement: 'bottom' }, tooltip: { mode: 'single', sort: 'none' } },
+      options: { mergeValues: true, showValue: 'never', rowHeight: 0.75, legend: { showLegend: false, displayMode: 'list', placement: 'bottom' }, tooltip: { mode: 'single', sort: 'none' } },
     },
 
   // A row for each value of the labels that all queries keep. `columns` are {name, expr target, ...look}; labels keep their names as columns.
@@ -129,7 +129,7 @@ local severities = {
           if std.objectHas(label, 'properties')
         ],
       },
-      options: { showHeader: true, cellHeight: 'sm', footer: { show: false, reducer: ['sum'], countRows: false, fields: '' } },
+      options: { showHeader: true, cellHeight: 'sm', footer: { show: false, reducer: ['sum'], countRows: false } },
       transformations: [
         { id: 'merge', options: {} },
         {
@@ -178,7 +178,6 @@ local severities = {
         cellValues: { unit: 'reqps' },
         tooltip: { show: true, yHistogram: false },
         legend: { show: false },
-        filterValues: { le: 1e-9 },
         exemplars: { color: 'red' },
         showValue: 'never',
       },

@@ -1,5 +1,6 @@
 // What every alert and every group has, stamped once.
 local d = import 'duration.libsonnet';
+local dashboard = import 'dashboard.libsonnet';
 
 // Text of PromQL, two columns to the right.
 local trimmed(text) = if std.endsWith(text, '\n') then trimmed(text[:std.length(text) - 1]) else text;
@@ -12,9 +13,9 @@ local durations(config, name, shortest) =
   (if settings['for'] > 0 then { 'for': d.text(config, settings['for'], shortest) } else {})
   + (if settings.keepFiring > 0 then { keep_firing_for: d.text(config, settings.keepFiring, shortest) } else {});
 
-local links(config, name, pattern, query) = {
+local links(config, name, family, expr, pattern) = {
   runbook_url: std.strReplace(pattern, '%s', name),
-  dashboard_url: config.grafanaURL + '/d/' + config.dashboardUids.model + '?' + query + 'from=now-24h&to=now',
+  dashboard_url: dashboard.url(config, name, family, expr),
 };
 
 // The labels of a model's alert as a query. Names come from people: `urlquery` encodes them for a query, and for no other part of an
@@ -47,20 +48,20 @@ local base(name, severity, layer, family, expr, summary, description) = {
     local owned = '(\n' + indent(expr) + '\n)\n* on (model) group_left (team, tier)\n  ml:model:owner\n';
     base(name, severity, layer, family, owned, summary, description)
     + durations(config, name, config.shortestDurationSeconds)
-    + { annotations+: links(config, name, config.runbookURLPattern, 'var-model={{ $labels.model | urlquery }}&') + own(config, name) },
+    + { annotations+: links(config, name, family, expr, config.runbookURLPattern) + own(config, name) },
 
   // An alert about a model that no exporter reports, so that no page of an exporter knows it: the series of `expr` bring model, team and
   // tier themselves.
   missing(config, name, severity, layer, family, expr, summary, description)::
     base(name, severity, layer, family, expr, summary, description)
     + durations(config, name, config.shortestMetaDurationSeconds)
-    + { annotations+: links(config, name, config.runbookURLPattern, 'var-model={{ $labels.model | urlquery }}&') },
+    + { annotations+: links(config, name, family, expr, config.runbookURLPattern) },
 
   // An alert about the exporter. It belongs to the exporter's owner, and its links never point at the exporter.
   meta(config, name, severity, family, expr, summary, description)::
     base(name, severity, 'meta', family, expr, summary, description)
     + durations(config, name, config.shortestMetaDurationSeconds)
-    + { labels+: { model: 'none' } + config.exporterOwner, annotations+: links(config, name, config.metaRunbookURLPattern, '') },
+    + { labels+: { model: 'none' } + config.exporterOwner, annotations+: links(config, name, family, expr, config.metaRunbookURLPattern) },
 
   indent:: indent,
 

@@ -42,6 +42,8 @@ class Kind:
     """The beginning of the description: what was measured, then the limit."""
     first: str
     """The first thing to do, which ends the description."""
+    dashboard: str
+    """Where its link leads, with what it carries along but the model."""
     wrong: bool = False
     """Whether the fault is a model that is wrong. Then it is bad to be below the limit."""
 
@@ -55,6 +57,7 @@ KINDS = [
         r"Feature temp of model quality was null in [\d.]+% of the predictions of the last hour, 0% in the reference\. "
         r"The difference of ([\d.]+)% is above the limit of ([\d.]+)%",
         "First see which other features of the same upstream are null too, and what was deployed there.",
+        "ml-features?var-feature=temp&from=now-24h",
     ),
     Kind(
         "anomaly",
@@ -64,6 +67,7 @@ KINDS = [
         r"Class (?:yes|no) of model anomaly had a share of [\d.]+% over the last day, [\d.]+% in the reference\. "
         r"The difference of ([\d.]+)% has reached the limit of ([\d.]+)%",
         "First see whether features drifted or are null, and whether the version of the model changed.",
+        "ml-model?from=now-7d",
     ),
     Kind(
         "latency",
@@ -73,6 +77,7 @@ KINDS = [
         r"([\d.]+)% of the predictions of model latency in the last hour were slower than its latency limit; "
         r"([\d.]+)% may be",
         "First see whether traffic rose or a version was deployed at the time when the share rose.",
+        "ml-latency?from=now-24h",
     ),
     Kind(
         "performance",
@@ -82,6 +87,7 @@ KINDS = [
         r"Model performance was right in [\d.]+% of the labelled predictions of one day, "
         r"and with 95 % confidence in at most ([\d.]+)%; the limit is ([\d.]+)%",
         "First rule out wrong or missing labels (coverage, share of each class), then wrong inputs (nulls, drift).",
+        "ml-model?from=now-7d",
         wrong=True,
     ),
 ]
@@ -234,7 +240,7 @@ def check(kind: Kind, alert: Row, exporter: str) -> None:
     assert value < limit if kind.wrong else value > limit
     assert notes["description"].endswith(kind.first)
     assert alert["labels"]["team"] == "ops"
-    assert notes["dashboard_url"] == f"{GRAFANA}/d/ml-model?var-model={kind.model}&from=now-24h&to=now"
+    assert notes["dashboard_url"] == f"{GRAFANA}/d/{kind.dashboard}&to=now".replace("?", f"?var-model={kind.model}&")
     assert notes["runbook_url"] == f"{exporter}/runbooks/{kind.alert}"
     page = fetch(notes["runbook_url"]).decode()  # raises for any status but 200
     for title in (kind.alert, "First five minutes", "Diagnosis", "Mitigation", "Escalation"):

@@ -209,9 +209,11 @@ def test_the_models_of_a_configuration_are_expected():
 def test_settings_from_a_file(tmp_path):
     path = tmp_path / "pack.yaml"
     path.write_text(
-        "{job: j, thresholds: t.yaml, routing: /r.yaml, grafana_url: g, runbook_url_pattern: p, webhook_url: w}"
+        "{job: j, thresholds: t.yaml, routing: /r.yaml, grafana_url: g, grafana_folder: f, runbook_url_pattern: p,"
+        " webhook_url: w}"
     )
     found = generate.read_settings(path)
+    assert found.grafana_folder == "f"
     assert (found.job, found.grafana_url, found.runbook_url_pattern, found.webhook_url) == ("j", "g", "p", "w")
     assert found.thresholds == tmp_path / "t.yaml"
     assert str(found.routing) == "/r.yaml"

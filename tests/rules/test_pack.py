@@ -3,11 +3,10 @@
 import re
 import subprocess
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
-from boards import BOARDS, filled, queries
+from boards import filled, queries
 from servers import tools
 
 from ml_exporter.catalogue import BY_NAME
@@ -94,12 +93,6 @@ def test_annotations(rule):
     assert re.fullmatch(r"[A-Z][^{}]*\.", annotations["summary"])
     assert "{{" in annotations["description"]
     assert annotations["runbook_url"].endswith(f"/runbooks/{rule['alert']}.md")
-    link = urlsplit(annotations["dashboard_url"].replace("{{ $labels.model | urlquery }}", "m"))
-    board = next(item for item in BOARDS.values() if link.path == f"/d/{item['uid']}")
-    variables = {item["name"] for item in board["templating"]["list"]}
-    asked = {key.removeprefix("var-") for key in parse_qs(link.query) if key.startswith("var-")}
-    assert asked <= variables
-    assert ("model" in asked) == (rule["labels"]["layer"] != "meta")
 
 
 @alerts

@@ -39,6 +39,8 @@ local escalates(group) = std.endsWith(group.name, '.escalation');
   parts: pack.alertmanagerParts,
   operator: if pack._config.operatorNamespace == null then {} else pack.operator,
   dashboards: pack.grafanaDashboards,
+  provisioning: pack.grafanaProvisioning,
+  configmaps: pack.grafanaConfigMaps,
 }
 """
 
@@ -62,6 +64,8 @@ class Settings:
     """Address of a runbook; `%s` is the name of the alert. Alerts about the exporter keep the pack's own."""
     grafana_url: str | None = None
     """Address of Grafana, without a slash at the end."""
+    grafana_folder: str | None = None
+    """The folder in which Grafana shows the dashboards."""
     exporter_url: str | None = None
     """Address of the exporter as people reach it: alerts about models link to its pages."""
     thresholds: Path | None = None
@@ -84,6 +88,7 @@ class _SettingsFile(data.Section, frozen=True):
     job: str | None = None
     runbook_url_pattern: str | None = None
     grafana_url: str | None = None
+    grafana_folder: str | None = None
     exporter_url: str | None = None
     thresholds: str | None = None
     routing: str | None = None
@@ -99,6 +104,7 @@ def read_settings(path: Path) -> Settings:
         job=found.job,
         runbook_url_pattern=found.runbook_url_pattern,
         grafana_url=found.grafana_url,
+        grafana_folder=found.grafana_folder,
         exporter_url=found.exporter_url,
         thresholds=None if found.thresholds is None else path.parent / found.thresholds,
         routing=None if found.routing is None else path.parent / found.routing,
@@ -123,7 +129,7 @@ def expected_models(config: Config) -> tuple[ExpectedModel, ...]:
 
 
 def render(pack: Path, settings: Settings) -> dict[str, str]:
-    """All files of the pack by relative path: rules/*.yaml, alertmanager.yaml, dashboards/*.json and runbooks/*.md.
+    """All files of the pack by relative path: rules/*.yaml, alertmanager.yaml, dashboards/ and runbooks/*.md.
 
     Raises ConfigError for a thresholds or routing file that cannot be read or has the wrong form, and
     ExporterError for what the pack itself refuses: an unknown signal, receiver or metric.
@@ -145,6 +151,9 @@ def render(pack: Path, settings: Settings) -> dict[str, str]:
         files[f"operator-{name}.yaml"] = HEADER + as_yaml(resource)
     for name, dashboard in out["dashboards"].items():
         files[f"dashboards/{name}"] = json.dumps(dashboard, indent=2, ensure_ascii=False) + "\n"
+    for folder, key in (("provisioning", "provisioning"), ("kubernetes", "configmaps")):
+        for name, resource in out[key].items():
+            files[f"dashboards/{folder}/{name}"] = HEADER + as_yaml(resource)
     rules = [rule for part in ("rules", "alerts") for group in out[part]["groups"] for rule in group["rules"]]
     alerts = [rule for rule in rules if "alert" in rule]
     read = reading.by_alert(alerts, [rule for rule in rules if "record" in rule])
@@ -158,8 +167,8 @@ def render_committed(pack: Path) -> dict[str, str]:
     files = {CATALOGUE: catalogue_text()}
     for name, text in render(pack, Settings(operator_namespace="monitoring")).items():
         path = Path(name)
-        folder = path.parent if path.parent.name else Path("rules")
-        files[name if folder.name == "runbooks" else str(folder / "out" / path.name)] = text
+        area, below = (path.parts[0], path.parts[1:]) if len(path.parts) > 1 else ("rules", path.parts)
+        files[name if area == "runbooks" else str(Path(area, "out", *below))] = text
     return files
 
 
@@ -182,7 +191,8 @@ def write(folder: Path, files: Mapping[str, str]) -> list[str]:
 def check(folder: Path, files: Mapping[str, str]) -> list[str]:
     """What is not as generated: missing and changed files, and those in a folder `out` that nothing makes."""
     stale = [name for name in files if not _same(folder / name, files[name])]
-    for out in sorted({Path(name).parent for name in files if Path(name).parent.name in {"out", "runbooks"}}):
+    folders = {Path(name).parent for name in files}
+    for out in sorted(folder for folder in folders if folder.name == "runbooks" or "out" in folder.parts):
         found = sorted(item for item in (folder / out).glob("*") if item.is_file())
         stale += [str(out / item.name) for item in found if str(out / item.name) not in files]
     return stale
@@ -202,6 +212,7 @@ def _overrides(pack: Path, settings: Settings) -> dict[str, Any]:
         "job": settings.job,
         "runbookURLPattern": settings.runbook_url_pattern,
         "grafanaURL": settings.grafana_url,
+        "grafanaFolder": settings.grafana_folder,
         "exporterURL": settings.exporter_url,
     }
     return {key: value for key, value in given.items() if value is not None} | {
