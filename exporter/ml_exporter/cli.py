@@ -16,12 +16,13 @@ from typing import Any
 import click
 from rich.console import Console
 
-from ml_exporter import __version__, documents, drill_options, fitness, generate, options, web_options
+from ml_exporter import __version__, documents, drill_options, fitness, generate, options, preview_options, web_options
 from ml_exporter import baseline as artefact
 from ml_exporter import check as checking
 from ml_exporter import drill as drilling
 from ml_exporter import make_baseline as making
 from ml_exporter import once as finished
+from ml_exporter import preview as previewed
 from ml_exporter import replay as replaying
 from ml_exporter import serve as serving
 from ml_exporter import textfile as files
@@ -290,6 +291,26 @@ def _drill_live(loaded: Loaded, name: str, given: Mapping[str, Any]) -> None:
         except drilling.OverdueError as error:
             click.echo(str(error), err=True)
             sys.exit(1)
+
+
+@cli.command("preview")
+@preview_options.preview
+@click.pass_obj
+def preview_command(given: Mapping[str, Any]) -> None:
+    """Draw Grafana dashboards against any Prometheus, as one page that needs neither Grafana nor a network.
+
+    Exit code 0: everything was asked and drawn. 1: a query failed, or something cannot be drawn; the page shows it in
+    its place, and stderr has a line for each. 2: nothing can be shown.
+    """
+    found = preview_options.dashboards(given)
+    when, wanted = preview_options.when(given, time.time()), preview_options.wanted(given, found)
+    result = previewed.preview(preview_options.prometheus(given), found, when, wanted)
+    _write(given["out"], "--out", result.html)
+    for finding in result.findings:
+        click.echo(finding, err=True)
+    click.echo(f"{given['out']}: {result.summary()}", err=True)
+    if result.findings:
+        sys.exit(1)
 
 
 @cli.command("generate")

@@ -39,7 +39,7 @@ class Server:
                 body: bytes = answer.read()
                 return body
         except urllib.error.HTTPError as error:
-            said = error.read(300).decode(errors="replace").strip().partition("\n")[0]
+            said = _said(error.read(4096).decode(errors="replace"))
             raise self.problem("an answer of 200", f"{error.code} {said or error.reason}") from error
         except (OSError, HTTPException) as error:
             got = str(getattr(error, "reason", error) or type(error).__name__)
@@ -70,11 +70,35 @@ def server(url: str, auth_file: Path | None = None) -> Server:
         raise ConfigError([Problem(str(auth_file), "a readable file", got, "Give another --auth-file")]) from error
 
 
+def _said(body: str) -> str:
+    """What an answer says of an error: the text in its JSON, or its first line."""
+    try:
+        found = json.loads(body)
+        return str(found["error"])
+    except (ValueError, KeyError, TypeError):
+        return body[:300].strip().partition("\n")[0]
+
+
 class Sample(NamedTuple):
     """One series of an instant query."""
 
     labels: Mapping[str, str]
     value: float
+
+
+class Points(NamedTuple):
+    """One series of a range query: values by Unix second."""
+
+    labels: Mapping[str, str]
+    times: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+class Span(NamedTuple):
+    """From when to when, in Unix seconds."""
+
+    start: float
+    end: float
 
 
 @dataclass(frozen=True)
@@ -83,13 +107,41 @@ class Prometheus:
 
     server: Server
 
-    def query(self, expression: str) -> list[Sample]:
-        """An instant vector, now. Raises ExporterError."""
-        found = self.server.read("/api/v1/query", {"query": expression})
+    def query(self, expression: str, at: float | None = None) -> list[Sample]:
+        """An instant vector, now or at a Unix second; a scalar is one without labels. Raises ExporterError."""
+        when = {} if at is None else {"time": f"{at:.3f}"}
+        data = self._data("/api/v1/query", {"query": expression} | when)
         try:
-            return [Sample(item["metric"], float(item["value"][1])) for item in found["data"]["result"]]
-        except (KeyError, TypeError, IndexError) as error:
-            raise self.server.problem("the API of Prometheus", "another answer") from error
+            if data["resultType"] == "scalar":
+                return [Sample({}, float(data["result"][1]))]
+            return [Sample(item["metric"], float(item["value"][1])) for item in data["result"]]
+        except (KeyError, TypeError, IndexError, ValueError) as error:
+            raise self.server.problem("a vector from the API of Prometheus", "another answer") from error
+
+    def query_range(self, expression: str, span: Span, step: float) -> list[Points]:
+        """A value every `step` seconds of a span, a series each. Raises ExporterError."""
+        times = {"start": f"{span.start:.3f}", "end": f"{span.end:.3f}", "step": f"{step:.3f}"}
+        data = self._data("/api/v1/query_range", {"query": expression} | times)
+        try:
+            return [
+                Points(item["metric"], *zip(*((float(at), float(value)) for at, value in item["values"]), strict=True))
+                for item in data["result"]
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.server.problem("a matrix from the API of Prometheus", "another answer") from error
+
+    def label_values(self, label: str, selector: str, span: Span) -> list[str]:
+        """The values of a label in a span, of the series that a selector chooses or of all. Raises ExporterError."""
+        times = {"start": f"{span.start:.3f}", "end": f"{span.end:.3f}"}
+        chosen = {"match[]": selector} if selector else {}
+        data = self._data(f"/api/v1/label/{urllib.parse.quote(label, safe='')}/values", times | chosen)
+        return [str(value) for value in data]
+
+    def _data(self, path: str, parameters: Mapping[str, str]) -> Any:
+        found = self.server.read(path, parameters)
+        if not isinstance(found, dict) or "data" not in found:
+            raise self.server.problem("the API of Prometheus", "another answer")
+        return found["data"]
 
     def firing(self, labels: Mapping[str, str]) -> Mapping[str, Any] | None:
         """The first alert with these labels that fires: its labels and annotations. Raises ExporterError."""
