@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ml_exporter.errors import ConfigError, ExporterError, Problem
 from ml_exporter.preview.asking import Looked, When, look
-from ml_exporter.previewing.dashboards import Dashboard, read
+from ml_exporter.previewing.dashboards import Dashboard
+from ml_exporter.previewing.reading import read
 from ml_exporter.previewing.views import Nothing
 from ml_exporter.prometheus import Prometheus
 
@@ -32,7 +33,12 @@ class Preview:
         """How much it shows."""
         seen = [panel for item in self.looked for panel in item.panels()]
         empty = sum(isinstance(panel.view, Nothing) and not panel.problems for panel in seen)
-        return f"{len(self.looked)} dashboards, {len(seen)} panels, {empty} without data, {len(self.findings)} problems"
+        counted = (_counted(len(self.looked), "dashboard"), _counted(len(seen), "panel"))
+        return ", ".join((*counted, f"{empty} without data", _counted(len(self.findings), "problem")))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def read_dashboards(folder: Path, uid: str) -> list[Dashboard]:

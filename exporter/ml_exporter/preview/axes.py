@@ -78,7 +78,8 @@ def values(axis: Axes, lines: Sequence[Line], height: float) -> None:
     ticks = MaxNLocator(max(2, int(height // 45))).tick_values(low / found.factor, high / found.factor)
     inside = [float(tick) for tick in ticks if low <= tick * found.factor <= high]
     axis.set_ylim(low, high)
-    axis.set_yticks([tick * found.factor for tick in inside], [_tick(tick) + found.suffix for tick in inside])
+    texts = [_tick(tick) + plain(found.suffix) for tick in inside]
+    axis.set_yticks([tick * found.factor for tick in inside], texts, parse_math=False)
     axis.grid(visible=True, axis="y", color=ink("line"), linewidth=0.6)
 
 

@@ -12,9 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from ml_exporter.preview import drawing
+from ml_exporter.preview import drawing, lines
 from ml_exporter.preview.asking import Looked
 from ml_exporter.preview.drawing import Drawn
+from ml_exporter.preview.paper import Sheet
 from ml_exporter.previewing.answers import Event
 from ml_exporter.previewing.dashboards import Link
 from ml_exporter.previewing.links import dashboard_of
@@ -37,7 +38,7 @@ class Picture:
     seen: Seen
     drawn: Drawn | None
     links: tuple[tuple[str, str], ...]
-    """Titles and addresses; an address that cannot be opened from here is empty."""
+    """Titles and addresses, of those that can be opened from here."""
 
     @property
     def kind(self) -> str:
@@ -62,7 +63,7 @@ def page(looked: Sequence[Looked], source: str, now: float) -> str:
     style = loader.get_source(environment, "preview.css")[0]
     uids = [item.dashboard.uid for item in looked]
     environment.filters.update(
-        iso=iso, markdown=_markdown, spark=_spark, address=lambda url: address(url, uids), seconds=_seconds
+        iso=iso, markdown=_markdown, inline=_inline, spark=_spark, address=lambda url: address(url, uids)
     )
     values: dict[str, Any] = {
         "dashboards": [
@@ -106,27 +107,32 @@ def _drawn(seen: Seen, events: Sequence[Event], key: str) -> Drawn | None:
     place, view = seen.panel.place, seen.view
     width = float(max(WIDTH * place.width // 24 - _INNER, 240))
     height = float(min(max(place.height * _LINE - 20, 150), 420))
+    lasts = f"from {iso(seen.range.start)} to {iso(seen.range.end)} UTC; the numbers are in the table below"
+    sheet = Sheet(width, height, key, f"{seen.title}, {lasts}")
     if isinstance(view, Chart):
-        return drawing.chart(view, events, (width, height), key)
+        return lines.chart(view, events, sheet)
     if isinstance(view, Lanes):
-        return drawing.lanes(view, events, width, key)
+        return drawing.lanes(view, events, sheet)
     if isinstance(view, Heat):
-        return drawing.heat(view, (width, height), key)
+        return drawing.heat(view, sheet)
     return None
 
 
 def _heads(seen: Seen, uids: Sequence[str]) -> Iterator[tuple[str, str]]:
     for link in seen.panel.links:
         title, url = _replaced(link, seen.context)
-        yield title, address(url, uids)
+        if address(url, uids):
+            yield title, address(url, uids)
 
 
 def _links(item: Looked, looked: Sequence[Looked]) -> Iterator[tuple[str, str]]:
     """The links of a dashboard. One by tags leads to all dashboards of the page that have them."""
+    uids = [other.dashboard.uid for other in looked]
     for link in item.dashboard.links:
         if not link.tags:
             title, url = _replaced(link, item.context)
-            yield title, address(url, [other.dashboard.uid for other in looked])
+            if address(url, uids):
+                yield title, address(url, uids)
             continue
         for other in looked:
             if set(link.tags) <= set(other.dashboard.tags) and other is not item:
@@ -143,16 +149,17 @@ def _markdown(text: str) -> Markup:
     return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").disable("image").render(text))  # noqa: S704
 
 
+def _inline(text: str) -> Markup:
+    """A description: the same within one paragraph."""
+    return Markup(MarkdownIt("commonmark", {"html": False}).disable("image").renderInline(text))  # noqa: S704
+
+
 def _spark(values: Sequence[float]) -> str:
     """Points of a small line in a box of 100 by 20."""
     finite = [value for value in values if math.isfinite(value)]
     if len(finite) < 2:
         return ""
     low, high = min(finite), max(finite)
-    spread = (high - low) or 1.0
     step = 100 / (len(finite) - 1)
-    return " ".join(f"{index * step:.1f},{19 - 18 * (value - low) / spread:.1f}" for index, value in enumerate(finite))
-
-
-def _seconds(at: float) -> str:
-    return iso(at)
+    heights = [(value - low) / (high - low) if high > low else 0.5 for value in finite]
+    return " ".join(f"{index * step:.1f},{19 - 18 * height:.1f}" for index, height in enumerate(heights))

@@ -6,7 +6,10 @@ becomes `var(--name)` in the SVG. Ids are left out but for what the SVG itself r
 
 import io
 import re
+import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 from xml.etree import ElementTree
 
 from matplotlib import rc_context
@@ -30,18 +33,38 @@ def ink(name: str) -> str:
     return f"#fe01{INKS.index(name):02x}" if name in INKS else name
 
 
-def figure(width: float, height: float) -> Figure:
-    """An empty figure of this many pixels."""
-    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="none")
+@dataclass
+class Sheet:
+    """A picture to draw: its size in pixels, a key that no other of the page has, what it shows, and its tooltips."""
+
+    width: float
+    height: float
+    key: str
+    alternative: str
+    names: dict[str, str] = field(default_factory=dict)
+
+    def named(self, text: str) -> str:
+        """A gid that carries a tooltip."""
+        gid = f"t{len(self.names)}"
+        self.names[gid] = plain(text)
+        return gid
+
+    def figure(self) -> Figure:
+        """An empty figure."""
+        return Figure(figsize=(self.width / DPI, self.height / DPI), dpi=DPI, facecolor="none")
 
 
-def svg(drawn: Figure, names: Mapping[str, str], key: str) -> str:
-    """The figure as an `svg` element without a title. `names` are tooltips by gid; `key` is unique in the page."""
+def svg(drawn: Figure, sheet: Sheet) -> str:
+    """The figure as an `svg` element that HTML may hold as it is."""
     buffer = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": key, "path.simplify_threshold": 0.5}):
-        drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": sheet.key, "path.simplify_threshold": 0.5}
+    with rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph ")  # the browser has other fonts; here they are only measured
+        drawn.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     root = ElementTree.fromstring(buffer.getvalue())  # noqa: S314 - written above
-    _clean(root, names, key)
+    _clean(root, sheet.names, sheet.key)
+    root.set("role", "img")
+    root.set("aria-label", plain(sheet.alternative))
     ElementTree.register_namespace("", _SVG[1:-1])
     ElementTree.register_namespace("xlink", _LINK[1:-1])
     return ElementTree.tostring(root, encoding="unicode")

@@ -1,5 +1,6 @@
 """Series over time: lines with gaps, states in lanes, and heat maps of buckets."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -103,4 +104,4 @@ def heat(panel: Panel, answers: Sequence[Answer], found: Range) -> View:
 
 def _above(column: Mapping[float, float], below: Mapping[float, float], at: float) -> float:
     value = column.get(at, 0.0) - below.get(at, 0.0)
-    return max(value, 0.0) if value == value else 0.0  # noqa: PLR0124 - NaN
+    return max(value, 0.0) if math.isfinite(value) else 0.0

@@ -28,14 +28,15 @@ def addresses(field: Field, context: Context, row: Mapping[str, str], value: str
     def own(found: re.Match[str]) -> str:
         named = _NAMED.fullmatch(found[2])
         text = row.get(named["plain"] or named["quoted"], "") if named else value
-        if found[1] in ("field", "series") and found[2] == "name":
-            text = field.name
-        return text if found[3] in ("raw", "text") else quote(text, safe="")
+        return field.name if found[1] in ("field", "series") and found[2] == "name" else text
+
+    def encoded(found: re.Match[str]) -> str:
+        return own(found) if found[3] in ("raw", "text") else quote(own(found), safe="", errors="replace")
 
     return tuple(
         Address(
             replaced(_OWN.sub(own, str(link.get("title") or "Link")), context.choices, context.builtins),
-            replaced(_OWN.sub(own, str(link.get("url") or "")), context.choices, context.builtins, "percentencode"),
+            replaced(_OWN.sub(encoded, str(link.get("url") or "")), context.choices, context.builtins, "percentencode"),
         )
         for link in field.get("links", ())
     )

@@ -30,6 +30,7 @@ class Seen:
     answers: tuple[Answer, ...]
     view: View
     problems: tuple[str, ...]
+    range: Range
     context: Context
 
 
@@ -47,7 +48,7 @@ def see(panel: Panel, answers: Sequence[Answer], found: Range, context: Context)
         problems.append(str(error))
     title = replaced(panel.title, context.choices, context.builtins)
     description = replaced(panel.description, context.choices, context.builtins)
-    return Seen(panel, title, description, tuple(answers), view, tuple(problems), context)
+    return Seen(panel, title, description, tuple(answers), view, tuple(problems), found, context)
 
 
 def _view(panel: Panel, answers: Sequence[Answer], found: Range, context: Context) -> View:

@@ -137,14 +137,14 @@ _FORMATS: Mapping[str, Callable[[Chosen], str]] = {
     "regex": lambda item: in_query(Chosen(item.variable, item.values)).replace("\\\\", "\\"),
     "json": lambda item: json.dumps(item.values if len(item.values) != 1 else item.values[0]),
     "doublequote": lambda item: ",".join(json.dumps(value) for value in item.values),
-    "percentencode": lambda item: quote(",".join(item.values), safe=""),
+    "percentencode": lambda item: quote(",".join(item.values), safe="", errors="replace"),
     "queryparam": lambda item: "&".join(_parameters(item)),
 }
 
 
 def _parameters(item: Chosen) -> list[str]:
     values = (ALL,) if item.is_all else item.values
-    return [f"var-{item.variable.name}={quote(value, safe='')}" for value in values]
+    return [f"var-{item.variable.name}={quote(value, safe='', errors='replace')}" for value in values]
 
 
 def replaced(text: str, choices: Choices, builtins: Mapping[str, str], form: str = "text") -> str:
