@@ -35,7 +35,7 @@ def counted(
 ) -> tuple[Vector, Vector, Scored]:
     """Keys, matrix and scores of rows grouped by key (all in one group without keys)."""
     distinct, groups = group_rows(np.array(keys if keys is not None else [0] * len(rows), np.int64))
-    matrix, scored = VECTORISER.predictions(build.table(rows, columns=columns), groups, joinable=True)
+    matrix, scored, _ = VECTORISER.predictions(build.table(rows, columns=columns), groups, joinable=True)
     return distinct, matrix, scored
 
 
@@ -114,7 +114,7 @@ def test_without_a_prediction_column_the_score_decides() -> None:
 
 def test_predictions_that_no_label_log_follows_are_not_joinable() -> None:
     _, groups = group_rows(np.zeros(1, np.int64))
-    matrix, _ = VECTORISER.predictions(build.table([CASES["everything"]]), groups, joinable=False)
+    matrix, *_ = VECTORISER.predictions(build.table([CASES["everything"]]), groups, joinable=False)
     assert LAYOUT.cells(matrix, "labels")["joinable"].tolist() == [[0]]
 
 

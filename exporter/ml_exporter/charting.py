@@ -7,6 +7,7 @@ hour that it, or half an hour before or after it, lies in.
 
 from collections.abc import Iterator, Sequence
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -15,10 +16,17 @@ from ml_exporter.counting import Counting
 from ml_exporter.history import Floats, History, Place
 from ml_exporter.layout import Vector
 from ml_exporter.panes import HOUR
-from ml_exporter.statistics.charts import ControlLimits, Lack, control_limits, lack
+from ml_exporter.statistics.charts import (
+    DEVIATION_POINTS,
+    ControlLimits,
+    Lack,
+    control_limits,
+    independent_points,
+    lack,
+)
 from ml_exporter.statistics.scales import SCALES
 from ml_exporter.vitals.history import SIGNALS, observed
-from ml_exporter.vitals.windows import Chart, Window, alpha_of
+from ml_exporter.vitals.windows import Chart, Shortage, Window, alpha_of
 
 DAY = "1d"
 MINIMUM_DAYS = 14
@@ -67,12 +75,19 @@ def charts_of(
             yield _chart(signal, window, [*_limits(history, window, signal, sigmas)])
 
 
-def _chart(signal: str, window: Window, found: Sequence[tuple[float, ControlLimits | Lack]]) -> Chart:
+class _Lacking(NamedTuple):
+    """Why a history gives no limits and, if it is too short, by how much."""
+
+    lack: Lack
+    shortage: Shortage | None
+
+
+def _chart(signal: str, window: Window, found: Sequence[tuple[float, ControlLimits | _Lacking]]) -> Chart:
     """Limits that reach as far as all of these, around a centre weighted by their parts of the window."""
     limits = [(part, item) for part, item in found if isinstance(item, ControlLimits)]
     for part, item in found:
         if part and not isinstance(item, ControlLimits):
-            return Chart(window.name, signal, lack=item)
+            return Chart(window.name, signal, lack=item.lack, shortage=item.shortage)
     back, total = SCALES[SIGNALS[signal].scale].back, sum(part for part, _ in limits)
     centre = sum(part * item.centre for part, item in limits) / total
     lower, upper = min(item.lower for _, item in limits), max(item.upper for _, item in limits)
@@ -83,7 +98,7 @@ def _chart(signal: str, window: Window, found: Sequence[tuple[float, ControlLimi
 
 def _limits(
     history: History, window: Window, signal: str, sigmas: float
-) -> Iterator[tuple[float, ControlLimits | Lack]]:
+) -> Iterator[tuple[float, ControlLimits | _Lacking]]:
     """What the rows before a window say of it: of a day the days, of an hour each hour around it, with its part of it.
 
     A row that lies partly in the window is not among them. On the scale of the signal.
@@ -98,16 +113,28 @@ def _limits(
         yield float(part), _found(history, (window.name, signal, hour, sigmas))
 
 
-def _found(history: History, key: tuple[str, str, int, float]) -> ControlLimits | Lack:
+def _found(history: History, key: tuple[str, str, int, float]) -> ControlLimits | _Lacking:
     """The limits before the row of a number, computed once for the rows that there are."""
     if key not in history.memo:
         name, signal, number, sigmas = key
         values = SCALES[SIGNALS[signal].scale].forward(_past(history, name, signal, number))
-        enough = name == DAY or np.count_nonzero(np.isfinite(values)) >= MINIMUM_DAYS
-        limits = control_limits([values], sigmas) if enough else None
-        history.memo[key] = (limits[1] if limits else lack(values)) if enough else "points"
-    found: ControlLimits | Lack = history.memo[key]
+        days = int(np.count_nonzero(np.isfinite(values)))
+        if name != DAY and days < MINIMUM_DAYS:
+            history.memo[key] = _Lacking("points", Shortage(days, MINIMUM_DAYS, "days with this hour"))
+        else:
+            limits = control_limits([values], sigmas)
+            history.memo[key] = limits[1] if limits else _lacking(values, days)
+    found: ControlLimits | _Lacking = history.memo[key]
     return found
+
+
+def _lacking(values: Floats, known: int) -> _Lacking:
+    found = lack(values)
+    if found != "points":
+        return _Lacking(found, None)
+    points = independent_points(values) if known >= DEVIATION_POINTS else None
+    what = "days" if points is None else f"independent days (as many as {known} similar ones are worth)"
+    return _Lacking(found, Shortage(known if points is None else points, DEVIATION_POINTS, what))
 
 
 def _past(history: History, name: str, signal: str, number: int) -> Floats:

@@ -7,13 +7,13 @@ from ml_exporter.budget import AnySample, by_kind, capped
 from ml_exporter.catalogue import Sample
 from ml_exporter.config import VERSION, Model
 from ml_exporter.counting import Counting
+from ml_exporter.facts.expected import partly_unlabelled
 from ml_exporter.ingest import Fleet
-from ml_exporter.layout import Layout, Vector
+from ml_exporter.layout import Vector
 from ml_exporter.loading import Loaded
 from ml_exporter.panes import FINE, HOUR, Panes, compress
 from ml_exporter.pipeline import evaluate
 from ml_exporter.segments import NONE, OTHER, Values
-from ml_exporter.units import LABEL_STATES
 from ml_exporter.vitals.history import observed
 
 _NOW_US = 1 << 50
@@ -62,7 +62,7 @@ def _forecast(samples: Sequence[AnySample], model: Model) -> Forecast:
 def _fill(counting: Counting, vector: Vector) -> None:
     """Puts the reference into every hour and pane that a window can read, as if a version had just served it."""
     if counting.has_labels and counting.layout.is_class:
-        vector = _partly_unlabelled(counting.layout, vector)
+        vector = partly_unlabelled(counting.layout, vector)
     counting.last_arrival_us = counting.last_label_us = _NOW_US
     counting.versions_us["1"] = _NOW_US
     counting.by_version["1"] = 1
@@ -86,14 +86,6 @@ def _fill_history(counting: Counting, vector: Vector) -> None:
         for start in range((_NOW_US // day_us - 60) * day_us, _NOW_US // length * length, length):
             value = 0.5 + steps[start // day_us % len(steps)]
             history.put((name, start), dict.fromkeys(signals, value))
-
-
-def _partly_unlabelled(layout: Layout, vector: Vector) -> Vector:
-    """A window in which as many predictions again have no label: a reference may have labels for all of its rows."""
-    found = vector.copy()
-    histogram = layout.cells(found, "scores")["histogram"].reshape(len(layout.classes), len(LABEL_STATES), -1)
-    histogram[:, 0] += histogram.sum(axis=1)
-    return found
 
 
 def _values(values: Values) -> tuple[str, ...]:

@@ -348,5 +348,6 @@ def _references() -> dict[str, str]:
     return {
         "docs/metrics.md": documents.metrics_page(),
         "docs/config.md": documents.config_page(),
+        "docs/api.md": documents.api_page(),
         "docs/command-line.md": documents.command_line_page(cli),
     }

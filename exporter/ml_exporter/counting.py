@@ -17,6 +17,7 @@ from ml_exporter.heads import Scored, known
 from ml_exporter.history import History
 from ml_exporter.join import Join, Joined, Records, Rules, hash_ids, label_dtype
 from ml_exporter.layout import REPEATS, Layout, Vector
+from ml_exporter.outlying import LastOutliers
 from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import FEATURE_PREFIX, SEGMENT_PREFIX, Batch, Ints
 from ml_exporter.segments import OTHER, By, Codes, Panned, Segments
@@ -89,6 +90,7 @@ class Counting:
     versions_us: dict[str, int] = field(default_factory=dict)
     last_label_us: int = 0
     last_arrival_us: int = 0
+    outliers: LastOutliers = field(default_factory=LastOutliers)
     vectoriser: Vectoriser = field(init=False)
 
     def __post_init__(self) -> None:
@@ -134,7 +136,9 @@ class Counting:
         self.last_arrival_us = now_us
         self.panes.advance(int(times.max()))
         keys, groups = group_rows(self.panes.keys(times))
-        matrix, scored = self.vectoriser.predictions(table, groups, self.has_labels)
+        matrix, scored, odd = self.vectoriser.predictions(table, groups, self.has_labels)
+        if odd is not None:
+            self.outliers.note(table, times, odd)
         self.panes.add_groups(keys, matrix)
         self.history.touch(keys, labels=False)
         self.total += matrix.sum(axis=0)
@@ -151,7 +155,7 @@ class Counting:
 
         def count(rows: Codes | None, groups: Groups) -> Vector:
             part = table.select(of_head)
-            return self._head.predictions(part if rows is None else part.take(rows), groups, self.has_labels)[0]
+            return self._head.predictions(part if rows is None else part.take(rows), groups, self.has_labels).matrix
 
         self.segments.add(codes, panned, count, self.panes.newest_us)
         return codes

@@ -25,6 +25,8 @@ MOST_NOTES = 20
 LINE_BYTES = 1000
 """Bytes of a line that are noted at most."""
 DIGEST_BYTES = 8
+NOTE_BYTES = 2048
+"""About how many bytes a note takes."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,28 @@ def _write(path: Path, lines: Sequence[bytes]) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def last_notes(path: Path, most: int) -> list[dict[str, object]]:
+    """The last notes of a file, newest first, as far as its end can be read. Lines that only count others are not."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - most * NOTE_BYTES))
+            lines = file.read().split(b"\n")
+    except OSError:
+        return []
+    found = (_note(line) for line in reversed(lines))
+    return [note for note in found if note is not None][:most]
+
+
+def _note(line: bytes) -> dict[str, object] | None:
+    """One note; None for a line that is cut, or no note of a line."""
+    try:
+        note = json.loads(line)
+    except ValueError:
+        return None
+    return note if isinstance(note, dict) and "offset" in note else None
 
 
 def spelled(octets: bytes) -> str:

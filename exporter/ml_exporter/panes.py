@@ -6,7 +6,7 @@ the hour and is a sum of hours, and of fine panes for the hour in which it ends.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -58,6 +58,26 @@ class Grid:
             if length_us < self.hour_us:
                 return None
         return self.start(HOUR, end - length_us), end
+
+
+@dataclass(frozen=True)
+class StillPanes:
+    """The panes of one model as they were: nothing that is counted later changes them."""
+
+    layout: Layout
+    grid: Grid
+    newest_us: int
+    panes: Mapping[Key, bytes | Vector]
+
+    def get(self, key: Key) -> Vector | None:
+        """The vector of a pane, if there is one. Not to be changed."""
+        found = self.panes.get(key)
+        return decompress(found) if isinstance(found, bytes) else found
+
+    @property
+    def oldest_us(self) -> int:
+        """Start of the oldest pane; 0 without any."""
+        return min((start for _, start in self.panes), default=0)
 
 
 @dataclass
@@ -150,6 +170,12 @@ class Panes:
         if key in self._dense:
             return self._dense[key]
         return self._at_rest(key) if key in self._rest else None
+
+    def still(self) -> StillPanes:
+        """All panes as they are now. What rests is shared; after `settle` that is all of them."""
+        found: dict[Key, bytes | Vector] = dict(self._rest)
+        found.update((key, vector.copy()) for key, vector in self._dense.items())
+        return StillPanes(self.layout, self.grid, self.newest_us, found)
 
     def items(self) -> Iterator[tuple[Key, Vector]]:
         """Every pane. The vectors are not to be changed."""

@@ -57,15 +57,21 @@ def windows_at(counting: Counting, name: str, model: Model, time: Time, now_us: 
 
 
 def _long_enough(layout: Layout, matured: tuple[Window, ...]) -> Iterator[str]:
-    """The windows in which quality by arrival means something: at least five times as long as 95 % of labels need.
+    """The windows in which quality by arrival means something."""
+    shortest = shortest_by_arrival(layout, matured)
+    if shortest is not None:
+        yield from (window.name for window in matured if window.seconds >= shortest)
+
+
+def shortest_by_arrival(layout: Layout, matured: tuple[Window, ...]) -> float | None:
+    """How many seconds a window must be long for quality by arrival: five times what 95 % of labels need.
 
     In a shorter one the labels are mostly those of the quick answers. Of the longest window that has matured it is
-    known how long they need.
+    known how long they need. None where it has no labels.
     """
     longest = max(matured, key=lambda window: window.seconds, default=None)
     delay = delay_quantile(layout, longest.vector, 0.95) if longest else None
-    if delay is not None:
-        yield from (window.name for window in matured if window.seconds >= DELAYS * delay)
+    return None if delay is None else DELAYS * delay
 
 
 def with_parts(windows: Windows, counting: Counting, model: Model, time: Time) -> Windows:
@@ -124,6 +130,13 @@ def alerting_windows(model: Model, time: Time, signal: str) -> tuple[str, ...]:
     return tuple(name for name in model.windows.features if window_seconds(name, time) % time.day == 0)
 
 
+def learned_windows(baseline: Baseline, model: Model, time: Time) -> int:
+    """From how many windows of the reference the noise of a feature's PSI was learned, where alerts read it."""
+    for window in alerting_windows(model, time, "feature_psi"):
+        return min((item.windows for item in baseline.noise_of(window).psi.values()), default=0)
+    return 0
+
+
 def alpha(model: Model, time: Time) -> float:
     """The share of the false-alarm budget that one series and window of a day or more gets.
 
@@ -148,6 +161,11 @@ class Prepared:
     windows: Windows
     vitals: tuple[Vital, ...]
 
+    @property
+    def stale(self) -> bool:
+        """Whether gauges are withheld, because the windows ended too long ago."""
+        return self.vitals == ALWAYS
+
     def samples(self, baseline: Baseline) -> Iterator[Sample | HistogramSample]:
         """Every sample."""
         yield from self.known
@@ -160,7 +178,7 @@ def prepare(counting: Counting, baseline: Baseline, name: str, config: Config, n
     model = config.models[name]
     windows = windows_at(counting, name, model, config.time, now_us)
     stale = not windows.current or now_us - windows.current[0].end_us > counting.timing.stale_after_us
-    known = (*_identity(counting, baseline, name, config, now_us), *_counters(counting, name))
+    known = (*_identity(counting, baseline, name, config), *_counters(counting, name))
     if stale:
         return Prepared(name, known, windows, ALWAYS)
     return Prepared(name, known, with_parts(windows, counting, model, config.time), (*ALWAYS, *VITALS))
@@ -173,20 +191,15 @@ def evaluate(
     yield from prepare(counting, baseline, name, config, now_us).samples(baseline)
 
 
-def _identity(counting: Counting, baseline: Baseline, name: str, config: Config, now_us: int) -> Iterator[Sample]:
+def _identity(counting: Counting, baseline: Baseline, name: str, config: Config) -> Iterator[Sample]:
     model = config.models[name]
     yield Sample("ml_model_info", (name, model.task, model.tier, model.team), 1.0)
     day = micros(config.time.day)
     for version, seen_us in sorted(counting.versions_us.items()):
         if seen_us >= counting.panes.newest_us - day:
             yield Sample("ml_model_version_info", (name, version), 1.0)
-    for window in alerting_windows(model, config.time, "feature_psi"):
-        learned = [item.windows for item in baseline.noise_of(window).psi.values()]
-        found = state(min(learned, default=0))
-        yield Sample("ml_baseline_info", (name, REFERENCE, baseline.fingerprint, found), 1.0)
-        break
-    else:
-        yield Sample("ml_baseline_info", (name, REFERENCE, baseline.fingerprint, state(0)), 1.0)
+    found = state(learned_windows(baseline, model, config.time))
+    yield Sample("ml_baseline_info", (name, REFERENCE, baseline.fingerprint, found), 1.0)
     yield Sample("ml_baseline_created_timestamp_seconds", (name, REFERENCE), baseline.end_us / 1e6)
     daily = alpha(model, config.time)
     for signal in alerting_series(model):

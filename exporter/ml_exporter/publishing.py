@@ -14,11 +14,26 @@ from ml_exporter.pipeline import Prepared, prepare
 
 
 @dataclass(frozen=True)
+class Evaluated:
+    """One model at an instant: what its samples follow from, all of them, series exported and series too many."""
+
+    prepared: Prepared
+    samples: tuple[AnySample, ...]
+    series: int
+    dropped: int
+
+
+@dataclass(frozen=True)
 class Published:
-    """The samples of all models, each model's together, and how many series went beyond the limits."""
+    """The samples of all models, each model's together, what they came from, and how many series were too many."""
 
     samples: tuple[AnySample, ...]
-    dropped: int
+    models: Mapping[str, Evaluated]
+
+    @property
+    def dropped(self) -> int:
+        """How many series went beyond the limits."""
+        return sum(model.dropped for model in self.models.values())
 
 
 def publish(countings: Mapping[str, Counting], loaded: Loaded, now_us: int) -> Published:
@@ -36,14 +51,14 @@ def finish(models: Iterable[Prepared], loaded: Loaded) -> Published:
     """Makes the samples of what is `ready`."""
     samples: list[AnySample] = []
     counts: list[Sample] = []
-    dropped = 0
+    evaluated: dict[str, Evaluated] = {}
     for prepared in models:
         name = prepared.model
-        found = list(prepared.samples(loaded.baselines[name]))
+        found = tuple(prepared.samples(loaded.baselines[name]))
         size, limit = series(found), loaded.config.models[name].series_limit - 1
         kept = found if size <= limit else capped(found, limit)
         kept_size = size if kept is found else series(kept)
         samples += kept
         counts.append(Sample("ml_exporter_series", (name,), float(kept_size + 1)))
-        dropped += size - kept_size
-    return Published((*samples, *counts), dropped)
+        evaluated[name] = Evaluated(prepared, found, kept_size + 1, size - kept_size)
+    return Published((*samples, *counts), evaluated)

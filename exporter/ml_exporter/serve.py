@@ -31,6 +31,7 @@ from ml_exporter.layout import project
 from ml_exporter.loading import Loaded, load
 from ml_exporter.publishing import publish
 from ml_exporter.store import DamagedError, Store
+from ml_exporter.telling import Teller
 from ml_exporter.web import (
     Access,
     Address,
@@ -80,6 +81,7 @@ class Exporter:
         self._process = process_metrics()
         self._failing: dict[str, str] = {}
         self._watch = Watch(self.clock(), self.steady())
+        self._teller = Teller(self.loaded, self.dead_letter)
 
     def _assemble(self, loaded: Loaded) -> Fleet:
         settings = loaded.config.dead_letter
@@ -128,6 +130,7 @@ class Exporter:
         old.close()
         self.fleet = self._assemble(loaded)
         self._keep_counters(old)
+        self._teller = Teller(self.loaded, self.dead_letter)
         self.reload_successful = True
         log.info("reloaded %s", self.path.name)
         return ()
@@ -147,6 +150,7 @@ class Exporter:
             counting.dropped += before.dropped
             counting.join.repeated = before.join.repeated
             counting.last_arrival_us = before.last_arrival_us
+            counting.outliers = before.outliers
         self.fleet.keep_counters(old)
 
     def read(self, until: float) -> bool:
@@ -222,7 +226,8 @@ class Exporter:
         samples += self._own()
         text = self._renderer.render(samples) + self._process()
         interval = float(self.loaded.config.interval)
-        self.snapshot = Snapshot(text, compress(text), self.clock(), self.ready, interval, tuple(self._rows(samples)))
+        rows, facts = tuple(self._rows(samples)), self._teller.tell(self.fleet, published, now_us, self.ready)
+        self.snapshot = Snapshot(text, compress(text), self.clock(), self.ready, interval, rows, facts)
 
     def _own(self) -> Iterator[Sample]:
         yield Sample("ml_exporter_build_info", (__version__, platform.python_version()), 1.0)

@@ -5,6 +5,7 @@ for bit. No Python loop runs over rows; the loops here run over features.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +15,18 @@ from ml_exporter.features import count_categorical, count_numeric, lookup
 from ml_exporter.groups import Groups
 from ml_exporter.heads import Head, Scored, Values, make_head
 from ml_exporter.layout import Bools, CategoryBins, Floats, Layout, NumericBins, Vector
-from ml_exporter.oddness import JointCounter, make_joint_counter
+from ml_exporter.oddness import JointCounter, Odd, make_joint_counter
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.binner import Binner, make_binner
 from ml_exporter.units import DELAY_UNIT, LATENCY_UNIT
+
+
+class Counted(NamedTuple):
+    """Vectors of predictions (groups, cells), what a join needs of each row, and which rows are outliers, if known."""
+
+    matrix: Vector
+    scored: Scored
+    odd: Odd | None
 
 
 @dataclass(frozen=True)
@@ -31,11 +40,8 @@ class Vectoriser:
     features: tuple[Binner | pa.Array, ...]
     joint: JointCounter | None
 
-    def predictions(self, table: pa.Table, groups: Groups, joinable: bool) -> tuple[Vector, Scored]:
-        """Vectors of predictions, shape (groups, cells), and what a join needs.
-
-        Columns as in `records`; absent ones count as null.
-        """
+    def predictions(self, table: pa.Table, groups: Groups, joinable: bool) -> Counted:
+        """Counts predictions. Columns as in `records`; absent ones count as null."""
         matrix = np.zeros((groups.count, self.layout.size), np.int64)
         self.layout.cells(matrix, "rows")["rows"][:, 0] = groups.rows()
         scored = self.head.predictions(table, groups, matrix)
@@ -45,9 +51,11 @@ class Vectoriser:
             known = scored.known & present(table, "id")
             self.layout.cells(matrix, "labels")["joinable"][:, 0] = groups.where(known)
         z, unseen = self._features(table, groups, matrix)
+        odd = None
         if self.joint is not None:
-            self.joint.count(self.joint.look(z, unseen, scored, self.head.judged(scored)), groups, matrix)
-        return matrix, scored
+            odd = self.joint.look(z, unseen, scored, self.head.judged(scored))
+            self.joint.count(odd, groups, matrix)
+        return Counted(matrix, scored, odd)
 
     def _features(self, table: pa.Table, groups: Groups, matrix: Vector) -> tuple[Floats, Bools]:
         """Counts every feature. Returns what whole rows are judged by, if they are.

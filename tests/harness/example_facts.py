@@ -318,6 +318,9 @@ class ExampleFacts:
     def model(self, name):
         return {MODEL: FACTS, "quiet": SICK_FACTS}.get(name)
 
+    def features(self, model):
+        return {MODEL: (FEATURE, HOSTILE), "quiet": ()}.get(model)
+
     def feature(self, model, name):
         return {(MODEL, FEATURE): NUMERIC, (MODEL, HOSTILE): CATEGORICAL}.get((model, name))
 

@@ -48,7 +48,7 @@ def test_a_bad_configuration_is_refused_and_shows(baseline_text, tmp_path):
     texts = [line.split("reload refused: ")[1] for line in problems]
     assert texts[:3] == [
         "ml-exporter.yaml.colour: expected a known key, got an unknown one. "
-        "Remove it, or use one of: sources, models, state, interval, time, dead_letter.",
+        "Remove it, or use one of: sources, models, state, interval, time, dead_letter, web.",
         "ml-exporter.yaml.interval: expected a duration like 90s, 15m or 12h, got 'soon'. "
         "Write a number and a unit, for example 15m.",
         "ml-exporter.yaml.models.risk.tier: expected one of 1, 2, 3, got 'gold'. "

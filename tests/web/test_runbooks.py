@@ -28,6 +28,9 @@ class Odd(ExampleFacts):
     def model(self, name):
         return FACTS if name == ODD else super().model(name)
 
+    def features(self, model):
+        return super().features(MODEL if model == ODD else model)
+
 
 SNAP = replace(SNAPSHOT, models=tuple(replace(ROW, name=name) for name in NAMES), facts=Odd())
 

@@ -254,6 +254,13 @@ class DeadLetter(Section, frozen=True):
     """Note the line itself, cut to 1,000 bytes. Logs may hold personal data."""
 
 
+class Web(Section, frozen=True):
+    """The exporter's own pages and its JSON API."""
+
+    samples: bool = False
+    """Show single rows: ids of the last outliers, and the last refused lines. They may hold personal data."""
+
+
 class Config(Section, frozen=True):
     """The whole file."""
 
@@ -269,6 +276,8 @@ class Config(Section, frozen=True):
     """The units of event time."""
     dead_letter: DeadLetter = DeadLetter()
     """Notes about lines that were refused."""
+    web: Web = Web()
+    """What the exporter's pages may show."""
 
 
 def window_seconds(name: str, time: Time) -> float:

@@ -18,6 +18,9 @@ class Facts(Protocol):
     def model(self, name: str) -> ModelFacts | None:
         """One model."""
 
+    def features(self, model: str) -> tuple[str, ...] | None:
+        """The names of a model's features; quick."""
+
     def feature(self, model: str, name: str) -> FeatureFacts | None:
         """One feature of a model."""
 

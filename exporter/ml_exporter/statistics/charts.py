@@ -74,24 +74,35 @@ def individuals(values: Floats, sigmas: float = 3.0) -> ControlLimits | None:
     return ControlLimits(centre, centre - reach, centre + reach, RANGE_FACTOR * step, "individuals")
 
 
+def independent_points(values: Floats) -> float | None:
+    """How many independent points a history is worth; None without any spread.
+
+    With lag-1 autocorrelation r above 0, k points are worth `k (1 - r) / (1 + r)` independent ones. Short series show
+    too small an r, so `(1 + 4r) / k` is added (Kendall 1954).
+
+    >>> independent_points(np.array([1.0, 2.0] * 10))
+    20.0
+    """
+    correlation, count = autocorrelation(values), int(np.count_nonzero(np.isfinite(values)))
+    if correlation is None:
+        return None
+    r = min(max(correlation + (1.0 + 4.0 * correlation) / count, 0.0), 0.99)
+    return count * (1.0 - r) / (1.0 + r)
+
+
 def deviation(values: Floats, sigmas: float = 3.0) -> ControlLimits | None:
     """Limits `mean ± t·sd·√(1 + 1/k)` that the next value leaves as often as a normal value leaves `sigmas`.
 
-    With lag-1 autocorrelation r above 0, k points are worth `k (1 - r) / (1 + r)` independent ones; they give the
-    degrees of freedom of t. Short series show too small an r, so `(1 + 4r) / k` is added (Kendall 1954). With many
-    points this is `mean ± sigmas·sd`. None below `DEVIATION_POINTS` of them, or without any spread.
+    The `independent_points` of the history give the degrees of freedom of t. With many points this is
+    `mean ± sigmas·sd`. None below `DEVIATION_POINTS` of them, or without any spread.
 
     >>> limits = deviation(np.array([1.0, 2.0] * 500))
     >>> round(limits.lower, 1), round(limits.upper, 1)
     (-0.0, 3.0)
     """
     known = values[np.isfinite(values)]
-    correlation = autocorrelation(values)
-    if correlation is None:
-        return None
-    r = min(max(correlation + (1.0 + 4.0 * correlation) / known.size, 0.0), 0.99)
-    points = known.size * (1.0 - r) / (1.0 + r)
-    if points < DEVIATION_POINTS:
+    points = independent_points(values)
+    if points is None or points < DEVIATION_POINTS:
         return None
     student = -float(stdtrit(points - 1.0, float(ndtr(-sigmas))))
     spread = float(known.std()) * math.sqrt(points / (points - 1.0))

@@ -1,5 +1,6 @@
 """Distances between two histograms over the same bins."""
 
+import math
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,7 +16,13 @@ class Psi(NamedTuple):
     bins: int
 
 
-def merge_sparse(current: Counts, reference: Counts, minimum_expected: float = 5.0) -> tuple[Counts, Counts]:
+MINIMUM_EXPECTED = 5.0
+"""Categories of which fewer rows are expected are too rare for a window."""
+
+
+def merge_sparse(
+    current: Counts, reference: Counts, minimum_expected: float = MINIMUM_EXPECTED
+) -> tuple[Counts, Counts]:
     """Merge rare categories into the last cell, which is `__other__`; both totals stay.
 
     Rare is a category of which fewer than `minimum_expected` rows are expected in the window, by its share of
@@ -25,13 +32,29 @@ def merge_sparse(current: Counts, reference: Counts, minimum_expected: float = 5
     >>> merge_sparse(np.array([60, 30, 9, 1]), np.array([600, 370, 30, 0]))
     (array([60, 30, 10]), array([600, 370,  30]))
     """
-    expected = reference * (float(current.sum()) / max(float(reference.sum()), 1.0))
-    kept = expected >= minimum_expected
-    kept[-1] = False
+    kept = frequent(current, reference, minimum_expected)
     return (
         np.append(current[kept], current[~kept].sum()),
         np.append(reference[kept], reference[~kept].sum()),
     )
+
+
+def frequent(current: Counts, reference: Counts, minimum_expected: float = MINIMUM_EXPECTED) -> npt.NDArray[np.bool_]:
+    """The categories that `merge_sparse` keeps, shape (bins,); never the last cell."""
+    expected = reference * (float(current.sum()) / max(float(reference.sum()), 1.0))
+    kept: npt.NDArray[np.bool_] = expected >= minimum_expected
+    kept[-1] = False
+    return kept
+
+
+def rows_to_keep_one(reference: Counts, minimum_expected: float = MINIMUM_EXPECTED) -> int | None:
+    """The fewest rows of a window in which `merge_sparse` keeps a category; None where the reference knows none.
+
+    >>> rows_to_keep_one(np.array([600, 370, 30, 0])), rows_to_keep_one(np.array([0, 3]))
+    (9, None)
+    """
+    most = int(reference[:-1].max(initial=0))
+    return math.ceil(minimum_expected * float(reference.sum()) / most) if most else None
 
 
 def floor_other(current: Counts, reference: Counts, share: float = 1e-4) -> Counts:
@@ -64,6 +87,17 @@ def psi(current: Counts, reference: Counts) -> Psi | None:
     >>> round(value, 4), bins
     (0.0397, 2)
     """
+    parts = psi_parts(current, reference)
+    return None if parts is None else Psi(float(parts[1].sum()), int(np.count_nonzero(parts[0])))
+
+
+def psi_parts(current: Counts, reference: Counts) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]] | None:
+    """Which bins the `psi` of two histograms stands on (bins,), and what each of those contributes to it.
+
+    >>> kept, parts = psi_parts(np.array([40, 60, 0]), np.array([500, 500, 0]))
+    >>> kept.tolist(), [round(part, 4) for part in parts.tolist()]
+    ([True, True, False], [0.0218, 0.0179])
+    """
     if current.shape != reference.shape:
         msg = f"psi: expected histograms over the same bins, got {current.shape} and {reference.shape}."
         raise ValueError(msg + " Count both with the edges of the reference.")
@@ -74,7 +108,7 @@ def psi(current: Counts, reference: Counts) -> Psi | None:
         return None
     actual = (current[kept] + 0.5) / (n + 0.5 * bins)
     expected = (reference[kept] + 0.5) / (m + 0.5 * bins)
-    return Psi(float(((actual - expected) * np.log(actual / expected)).sum()), bins)
+    return kept, (actual - expected) * np.log(actual / expected)
 
 
 class Js(NamedTuple):

@@ -97,18 +97,27 @@ def loss_interval(
     `mean · exp(± z · SE / mean)`: normal in the logarithm (delta method), since the mean of skewed losses is
     nearer to it there. The root mean square has the square roots of the ends for squared errors.
 
-    None where the values count as fewer than `minimum` equal ones, `(Σx)² / Σx²` (Kish 1965): a few large
-    ones make up the sum, and the next window may hold one more.
+    None where the values count as fewer than `minimum` equal ones (`equal_losses`): a few large ones make up the
+    sum, and the next window may hold one more.
 
     >>> lower, upper = loss_interval(sum_x=200.0, sum_x2=400.0, n=200)
     >>> round(lower, 4), round(upper, 4)
     (0.8703, 1.1491)
     """
-    if n < 2 or sum_x <= 0 or sum_x * sum_x < minimum * sum_x2:
+    if n < 2 or sum_x <= 0 or equal_losses(sum_x, sum_x2) < minimum:
         return None
     mean = sum_x / n
     ratio = math.exp(min(z * math.sqrt(_variance(sum_x, sum_x2, n) * phi / n) / mean, WIDEST))
     return Interval(mean / ratio, mean * ratio)
+
+
+def equal_losses(sum_x: float, sum_x2: float) -> float:
+    """How many equal values count as much as these: `(Σx)² / Σx²` (Kish 1965); 0 of nothing.
+
+    >>> equal_losses(4.0, 10.0)
+    1.6
+    """
+    return sum_x * sum_x / sum_x2 if sum_x2 > 0 else 0.0
 
 
 def gap_interval(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,9 +11,18 @@ from ml_exporter.catalogue import Sample
 from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, Vector
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.dispersion import Dispersion, critical_psi, critical_sigmas
-from ml_exporter.statistics.distances import Psi, floor_other, merge_sparse, psi
+from ml_exporter.statistics.distances import (
+    Counts,
+    Psi,
+    floor_other,
+    frequent,
+    merge_sparse,
+    psi,
+    psi_parts,
+    rows_to_keep_one,
+)
 from ml_exporter.units import LABEL_STATES, Z2_UNIT, Z_UNIT
-from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, alpha_of, mean, phi_of, psi_noise_of
+from ml_exporter.vitals.windows import REFERENCE, Estimate, Shortage, Windows, alpha_of, mean, phi_of, psi_noise_of
 
 
 def feature_psi(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
@@ -42,19 +52,25 @@ def mean_shift(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
         for item in layout.features:
             if not isinstance(item, NumericBins):
                 continue
-            here, there = standardised(layout, window.vector, item), standardised(layout, baseline.vector, item)
-            rows = int(layout.cells(window.vector, FEATURE_PREFIX + item.name)["valid"][0])
-            if rows == 0 or there is None:
+            value, there = shift(baseline, window.vector, item), standardised(layout, baseline.vector, item)
+            if value is None or there is None:
                 continue
             labels = (windows.model, window.name, REFERENCE, item.name)
-            cells = layout.cells(window.vector, FEATURE_PREFIX + item.name)
-            value = int(cells["z"][0]) / Z_UNIT / rows if here is None else here.value
+            rows = int(layout.cells(window.vector, FEATURE_PREFIX + item.name)["valid"][0])
             noise = phi_of(baseline, window, f"mean:{item.name}")
             reference_rows = int(layout.cells(baseline.vector, FEATURE_PREFIX + item.name)["valid"][0])
             error = there.standard_error * math.sqrt(noise.phi * (reference_rows / rows + 1.0))
-            yield Sample("ml_feature_mean_shift_sigmas", labels, value - there.value)
+            yield Sample("ml_feature_mean_shift_sigmas", labels, value)
             limit = critical_sigmas(alpha, 1, noise.windows, noise.phi) * error
             yield Sample("ml_feature_mean_shift_critical_sigmas", labels, limit)
+
+
+def shift(baseline: Baseline, vector: Vector, item: NumericBins) -> float | None:
+    """How far the mean of z lies from the reference's; None without values, or below two in the reference."""
+    layout = baseline.layout
+    cells, there = layout.cells(vector, FEATURE_PREFIX + item.name), standardised(layout, baseline.vector, item)
+    rows = int(cells["valid"][0])
+    return int(cells["z"][0]) / Z_UNIT / rows - there.value if rows and there else None
 
 
 def grouped(baseline: Baseline, vector: Vector, item: FeatureBins) -> Vector:
@@ -79,10 +95,46 @@ def answers(layout: Layout, vector: Vector) -> Vector:
 
 def compare(current: Vector, reference: Vector, item: FeatureBins | None) -> Psi | None:
     """PSI of grouped counts. Categories that are too rare for this window are merged first."""
+    return psi(*_merged(current, reference, item))
+
+
+def _merged(current: Vector, reference: Vector, item: FeatureBins | None) -> tuple[Counts, Counts]:
     if not isinstance(item, CategoryBins):
-        return psi(current, reference)
+        return current, reference
     merged, known = merge_sparse(current, reference)
-    return psi(merged, floor_other(merged, known))
+    return merged, floor_other(merged, known)
+
+
+class Part(NamedTuple):
+    """A bin that a PSI stands on: the places of its groups, and what it contributes."""
+
+    groups: tuple[int, ...]
+    contribution: float
+
+
+def parts(current: Vector, reference: Vector, item: FeatureBins | None) -> tuple[Part, ...]:
+    """The bins of `compare`; their contributions add up to its value. Nothing where it is None."""
+    places: list[tuple[int, ...]] = [(place,) for place in range(len(current))]
+    if isinstance(item, CategoryBins):
+        kept = frequent(current, reference)
+        places = [*((int(place),) for place in np.flatnonzero(kept)), tuple(np.flatnonzero(~kept).tolist())]
+    found = psi_parts(*_merged(current, reference, item))
+    if found is None:
+        return ()
+    stood_on = [place for place, there in zip(places, found[0].tolist(), strict=True) if there]
+    return tuple(Part(place, value) for place, value in zip(stood_on, found[1].tolist(), strict=True))
+
+
+def shortage(current: Vector, reference: Vector, item: FeatureBins | None) -> Shortage | None:
+    """What `compare` lacks where it is None."""
+    if compare(current, reference, item) is not None:
+        return None
+    for counts, side in ((reference, "reference"), (current, "window")):
+        if not counts.sum():
+            return Shortage(0, 1, f"values in the {side}")
+    need = rows_to_keep_one(reference) if isinstance(item, CategoryBins) else None
+    rows = int(current.sum())
+    return Shortage(rows, need, "values in the window") if need and rows < need else Shortage(1, 2, "bins with values")
 
 
 def limit_of(noise: PsiNoise | None, found: Psi, rows: tuple[int, int], alpha: float) -> float:

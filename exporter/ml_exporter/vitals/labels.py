@@ -32,7 +32,7 @@ def selection(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
     if not baseline.layout.is_class:
         return
     for window in windows.matured:
-        unlabelled, labelled = _scores_by_label(baseline, window.vector)
+        unlabelled, labelled = scores_by_label(baseline, window.vector)
         found = psi(labelled, unlabelled)
         if found is None:
             continue
@@ -42,7 +42,7 @@ def selection(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
         yield Sample("ml_label_selection_psi_critical", (windows.model, window.name), limit)
 
 
-def _scores_by_label(baseline: Baseline, vector: Vector) -> tuple[Vector, Vector]:
+def scores_by_label(baseline: Baseline, vector: Vector) -> tuple[Vector, Vector]:
     """Counts of scores in the bins of PSI: of predictions without a label, and of those with one."""
     layout = baseline.layout
     histogram = layout.cells(vector, "scores")["histogram"].reshape(len(layout.classes), len(LABEL_STATES), -1)

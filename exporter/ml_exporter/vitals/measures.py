@@ -5,17 +5,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ml_exporter.statistics.auc import Auc, auc_interval
+from ml_exporter.statistics.auc import MINIMUM_ROWS_PER_CLASS, Auc, auc_interval
 from ml_exporter.statistics.intervals import (
     MINIMUM_LOSSES,
+    MINIMUM_ROWS,
     Interval,
+    equal_losses,
     f1_interval,
     gap_interval,
     loss_interval,
     mean_interval,
     wilson,
 )
-from ml_exporter.vitals.windows import Estimate, mean, ratio
+from ml_exporter.vitals.windows import Estimate, Shortage, mean, ratio
 
 Ends = Callable[[float, float], Interval | None]
 """The 95 % interval, given phi and the number of standard errors to either side."""
@@ -24,12 +26,13 @@ Ends = Callable[[float, float], Interval | None]
 class Measure(NamedTuple):
     """A value, the statistic whose noise the baseline learns for it (in its own unit), and its interval.
 
-    The last two are None for a value that has no interval.
+    Both are None for a value that has no interval. `stands_on` is what it takes to have one.
     """
 
     value: float
     estimate: Estimate | None
     interval: Ends | None
+    stands_on: Shortage | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ def loss(
         found = loss_interval(total, squares, rows, phi, z, minimum)
         return Interval(found.lower, min(high, found.upper)) if found else None
 
-    return Measure(total / rows, mean(total, squares, rows), ends)
+    counted = Shortage(equal_losses(total, squares), minimum, "losses that weigh the same")
+    return Measure(total / rows, mean(total, squares, rows), ends, counted)
 
 
 def gap(sums: tuple[float, float], hits: int, rows: int) -> Measure | None:
@@ -95,8 +99,8 @@ def difference(sums: tuple[float, float], rows: int) -> Measure | None:
     if not rows:
         return None
     total, squares = sums
-    found = mean(total, squares, rows)
-    return Measure(total / rows, found, lambda phi, z: mean_interval(total, squares, rows, phi, z))
+    found, counted = mean(total, squares, rows), Shortage(rows, MINIMUM_ROWS, "labelled rows")
+    return Measure(total / rows, found, lambda phi, z: mean_interval(total, squares, rows, phi, z), counted)
 
 
 def area(auc: Auc | None) -> Measure | None:
@@ -104,7 +108,9 @@ def area(auc: Auc | None) -> Measure | None:
     if auc is None:
         return None
     rows = auc.positives * auc.negatives / (auc.positives + auc.negatives)
-    return Measure(auc.value, Estimate(auc.value, auc.standard_error, rows), lambda phi, z: auc_interval(auc, phi, z))
+    estimate = Estimate(auc.value, auc.standard_error, rows)
+    rarer = Shortage(min(auc.positives, auc.negatives), MINIMUM_ROWS_PER_CLASS, "labelled rows of the rarer class")
+    return Measure(auc.value, estimate, lambda phi, z: auc_interval(auc, phi, z), rarer)
 
 
 def average(found: Iterable[Measure | None]) -> Measure | None:
@@ -123,7 +129,7 @@ def scaled(measure: Measure | None, unit: float) -> Measure | None:
         found = own(phi, z)
         return Interval(found.lower * unit, found.upper * unit) if found else None
 
-    return Measure(measure.value * unit, measure.estimate, ends)
+    return Measure(measure.value * unit, measure.estimate, ends, measure.stands_on)
 
 
 def root(measure: Measure | None) -> Measure | None:
@@ -136,4 +142,4 @@ def root(measure: Measure | None) -> Measure | None:
         found = own(phi, z)
         return Interval(math.sqrt(found.lower), math.sqrt(found.upper)) if found else None
 
-    return Measure(math.sqrt(measure.value), measure.estimate, ends)
+    return Measure(math.sqrt(measure.value), measure.estimate, ends, measure.stands_on)

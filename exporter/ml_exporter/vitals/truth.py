@@ -14,6 +14,7 @@ from ml_exporter.statistics.expected import Expected, binary, isotonic, mean_of_
 from ml_exporter.tasks import Binary, Multiclass, Regression
 from ml_exporter.units import ERROR_UNIT, LABEL_STATES, LOSS2_UNIT
 from ml_exporter.vitals.binary import losses
+from ml_exporter.vitals.windows import Shortage
 
 FEWEST_LABELLED = 100
 """With fewer labelled rows, or fewer than 10 of either kind, the reference teaches nothing."""
@@ -79,15 +80,28 @@ def labelled_answers(layout: Layout, vector: Vector) -> Floats:
     return found
 
 
+def shortage(layout: Layout, vector: Vector) -> Shortage | None:
+    """What a vector lacks to teach anything; None where `learn` does."""
+    counts = labelled_answers(layout, vector)
+    rows = float(counts.sum())
+    if rows < FEWEST_LABELLED:
+        return Shortage(rows, FEWEST_LABELLED, "labelled rows of the reference")
+    if layout.is_class:
+        rarest = float(_by_label(layout, vector)[:, 1:].sum(axis=(0, 2)).min())
+        if rarest < FEWEST_OF_A_KIND:
+            return Shortage(rarest, FEWEST_OF_A_KIND, "labelled rows of either kind in the reference")
+    return None
+
+
 def learn(layout: Layout, vector: Vector) -> Truth | None:
     """What the labelled rows of a vector teach; None where they are too few."""
     task = layout.task
+    if shortage(layout, vector) is not None:
+        return None
     if isinstance(task, Regression):
         return _learn_regression(layout, vector, task)
     by_label = _by_label(layout, vector)
     rows = float(by_label[:, 1:].sum())
-    if rows < FEWEST_LABELLED or by_label[:, 1:].sum(axis=(0, 2)).min() < FEWEST_OF_A_KIND:
-        return None
     if isinstance(task, Multiclass):
         return _learn_multiclass(layout, vector, task)
     score = midpoints(np.asarray(task.score_edges, np.float64))
@@ -122,12 +136,10 @@ def _others(layout: Layout, vector: Vector, task: Multiclass) -> Floats | None:
     return shares
 
 
-def _learn_regression(layout: Layout, vector: Vector, task: Regression) -> RegressionTruth | None:
+def _learn_regression(layout: Layout, vector: Vector, task: Regression) -> RegressionTruth:
     """Bins without labelled rows lie between their neighbours."""
     cells = layout.cells(vector, "residuals")
     rows = cells["rows"].astype(np.float64)
-    if rows.sum() < FEWEST_LABELLED:
-        return None
     known = np.flatnonzero(rows)
     mean = cells["absolute"][known] / ERROR_UNIT / rows[known]
     variance = np.maximum(cells["square"][known] / LOSS2_UNIT / rows[known] - mean * mean, 0.0)

@@ -94,6 +94,8 @@ class Chart:
     span: float | None = None
     """The largest step from one day to the next; None where steps are not judged."""
     lack: Lack | None = None
+    shortage: "Shortage | None" = None
+    """Where points are lacking, how many there are and how many it takes."""
 
     def bounds(self) -> Iterator[tuple[str, float]]:
         """The limits by the value of the label `bound`."""
@@ -116,6 +118,14 @@ class Pair:
     peer: str
     here: Vector
     there: Vector
+
+
+class Shortage(NamedTuple):
+    """What a value that is absent waits for: how much there is, how much it takes, and of what."""
+
+    have: float
+    need: float
+    what: str
 
 
 class Estimate(NamedTuple):

@@ -14,6 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..facts import Facts
 from ..facts.answers import Models, ModelSummary
 from ..facts.answers.models import State
+from .api import Api
+from .derived import Derived
 from .links import feature_path, link_from, model_path, page_of
 from .pages import Asked, At, ModelRow, Pages
 from .people import People
@@ -54,9 +56,9 @@ def create_app(
     and two minutes, `/metrics` and `/-/healthy` answer 503, so that `up` and staleness work as everybody
     expects. Before the first rendering `/metrics` answers 503, and after two minutes `/-/healthy` does too.
     """
-    pages = Pages(version, runbooks)
-    routes = _Routes(newest, clock, pages)
-    people = People((routes.facts, routes.models), routes.at, pages)
+    pages, derived = Pages(version, runbooks), Derived()
+    routes = _Routes(newest, clock, pages, derived)
+    people = People((routes.facts, routes.models), routes.at, pages, derived)
     router = Router(
         [
             Route("/metrics", routes.metrics),
@@ -67,6 +69,7 @@ def create_app(
             Route("/runbooks/", routes.runbook_index),
             Route("/runbooks/{name}", routes.runbook),
             *people.routes(),
+            *Api(routes.facts, derived, version).routes(),
             Route("/{path:path}", routes.not_found),
         ],
         redirect_slashes=False,
@@ -77,8 +80,11 @@ def create_app(
 class _Routes:
     """The handlers. Each is a function of the newest snapshot and the clock."""
 
-    def __init__(self, newest: Callable[[], Snapshot | None], clock: Callable[[], float], pages: Pages) -> None:
+    def __init__(
+        self, newest: Callable[[], Snapshot | None], clock: Callable[[], float], pages: Pages, derived: Derived
+    ) -> None:
         self._newest = newest
+        self._derived = derived
         self._clock = clock
         self._pages = pages
         self._started_at = clock()
@@ -110,8 +116,8 @@ class _Routes:
             return RedirectResponse(link("/"))
         if asked.model not in _names(snapshot):
             return await self.not_found(request)
-        facts = None if snapshot.facts is None else snapshot.facts.model(asked.model)
-        if facts is not None and asked.feature in {item.name for item in facts.features}:
+        facts = snapshot.facts
+        if facts is not None and asked.feature in (facts.features(asked.model) or ()):
             return RedirectResponse(link(feature_path(asked.model, asked.feature)))
         part = request.query_params.get("page", "")
         return RedirectResponse(link(model_path(asked.model, part if part in _PARTS else "")))
@@ -125,7 +131,8 @@ class _Routes:
     async def runbook(self, request: Request) -> Response:
         snapshot, name = self._newest(), request.path_params["name"].removesuffix(".md")
         models, facts = _names(snapshot), None if snapshot is None else snapshot.facts
-        page = self._pages.runbook(self.at(request), name, _asked(request), models, facts)
+        at, asked = self.at(request), _asked(request)
+        page = await self._derived.run(lambda: self._pages.runbook(at, name, asked, models, facts))
         return await self.not_found(request) if page is None else HTMLResponse(page)
 
     async def not_found(self, request: Request) -> Response:

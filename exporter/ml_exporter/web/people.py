@@ -1,12 +1,6 @@
-"""The routes of the pages that show facts.
+"""The routes of the pages that show facts, each made from the newest ones off the event loop."""
 
-A page is made from the newest facts on a thread of its own, one at a time: however long it takes, and however many are
-asked for, a scrape does not wait behind them.
-"""
-
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -14,6 +8,7 @@ from starlette.routing import Route
 
 from ..facts import Facts
 from ..facts.answers import Models
+from .derived import Derived
 from .pages import At, Pages
 
 Source = tuple[Callable[[], Facts | None], Callable[[], Models | None]]
@@ -25,11 +20,11 @@ Show = Callable[[Facts, At, Request], str | None]
 class People:
     """Pages of facts. `source` gives the newest, or None before the first evaluation; `at` what a page needs beside."""
 
-    def __init__(self, source: Source, at: Callable[[Request], At], pages: Pages) -> None:
+    def __init__(self, source: Source, at: Callable[[Request], At], pages: Pages, derived: Derived) -> None:
         self._facts, self._models = source
         self._at = at
         self._pages = pages
-        self._thread = ThreadPoolExecutor(1, "pages")
+        self._derived = derived
 
     def routes(self) -> list[Route]:
         """Addresses and what answers them."""
@@ -48,15 +43,14 @@ class People:
             facts, at = self._facts(), self._at(request)
             if facts is None:
                 return HTMLResponse(self._pages.starting(at), 503)
-            page = await asyncio.get_running_loop().run_in_executor(self._thread, show, facts, at, request)
+            page = await self._derived.run(lambda: show(facts, at, request))
             return HTMLResponse(self._pages.not_found(at), 404) if page is None else HTMLResponse(page)
 
         return answer
 
     async def _landing(self, request: Request) -> Response:
         at = self._at(request)
-        page = asyncio.get_running_loop().run_in_executor(self._thread, self._list, at)
-        return HTMLResponse(await page)
+        return HTMLResponse(await self._derived.run(lambda: self._list(at)))
 
     def _list(self, at: At) -> str:
         return self._pages.landing(at, self._models(), self._facts() is not None)

@@ -1,0 +1,78 @@
+"""What the list of models says of each."""
+
+from collections.abc import Iterator, Mapping
+
+from ml_exporter.catalogue import Sample
+from ml_exporter.facts.answers import ModelSummary
+from ml_exporter.facts.answers.models import State
+from ml_exporter.facts.companions import CRITICAL
+from ml_exporter.facts.views import View
+from ml_exporter.facts.windows import matures
+from ml_exporter.facts.words import duration
+from ml_exporter.pipeline import learned_windows
+from ml_exporter.statistics.dispersion import LEARNED_WINDOWS, state
+from ml_exporter.vitals.windows import REFERENCE
+
+PSI = "ml_feature_psi"
+
+
+def summary(view: View) -> ModelSummary:
+    """One model in a list."""
+    known, counts = view.known, view.counts
+    layout = known.baseline.layout
+    strengths = drifted(view)
+    return ModelSummary(
+        known.name,
+        known.model.task,
+        known.model.team,
+        known.model.tier,
+        _state(view),
+        view.troubles,
+        tuple(_next_steps(view)),
+        tuple(sorted(counts.versions_us)),
+        counts.newest_us / 1e6 if counts.newest_us else None,
+        counts.last_label_us / 1e6 if counts.last_label_us else None,
+        {window.name: int(layout.cells(window.vector, "rows")["rows"][0]) for window in view.windows.current},
+        len(layout.features),
+        tuple(name for name, reached in strengths.items() if reached > 1.0),
+    )
+
+
+def drifted(view: View) -> Mapping[str, float]:
+    """PSI over its critical value, over the longest window of features, the strongest first."""
+    if not view.of_features:
+        return {}
+    wanted = (view.of_features[0].name, REFERENCE)
+    found: dict[str, dict[str, float]] = {PSI: {}, CRITICAL[PSI].metric: {}}
+    for item in view.exported.samples:
+        if isinstance(item, Sample) and item.name in found and item.labels[1:3] == wanted:
+            found[item.name][item.labels[3]] = item.value
+    limits = found[CRITICAL[PSI].metric]
+    reached = {name: value / limits[name] for name, value in found[PSI].items() if limits.get(name, 0.0) > 0}
+    return dict(sorted(reached.items(), key=lambda pair: -pair[1]))
+
+
+def _state(view: View) -> State:
+    if view.troubles:
+        return "trouble"
+    if not view.counts.newest_us:
+        return "no predictions"
+    return "stale" if view.stale else "ok"
+
+
+def _next_steps(view: View) -> Iterator[str]:
+    known, source = view.known, view.known.model.predictions.source
+    if view.troubles:
+        yield f"Look at the source `{source}` and at the refused rows."
+    elif not view.counts.newest_us:
+        yield f"Wait for the first prediction, or look whether the source `{source}` names the right files."
+    elif view.stale:
+        since = duration((view.at_us - view.counts.newest_us) / 1e6)
+        yield f"The newest prediction is {since} old: look whether the service still writes to the source `{source}`."
+    elif known.has_labels:
+        yield matures(view).capitalize() + "."
+    trusted = state(learned_windows(known.baseline, known.model, known.time))
+    if trusted != "learned":
+        yield f"The noise floor is {trusted}: make the baseline of at least {LEARNED_WINDOWS} days."
+    if view.exported.dropped:
+        yield f"Raise `series_limit`, or watch less: {view.exported.dropped:,} series are not exported."
