@@ -78,8 +78,14 @@ def render(
         got = ", ".join(sorted(books.keys() ^ by_name.keys()))
         raise ConfigError([Problem(str(folder), "one runbook an alert", got, "Add or remove it")])
     limits = list(thresholds)
-    heads = {name: f"# {name}\n\n{HEADER}<!-- {read[name]} -->\n\n" for name in by_name}
+    heads = {name: f"# {name}\n\n{HEADER}<!-- {read[name]} -->\n{_kind(rules)}\n" for name, rules in by_name.items()}
     return {name: heads[name] + _text(by_name[name], *books[name], common, limits, routing) for name in sorted(by_name)}
+
+
+def _kind(rules: Sequence[Mapping[str, Any]]) -> str:
+    """Layer and severities of an alert, for the list of runbooks."""
+    severities = sorted({rule["labels"]["severity"] for rule in rules})
+    return f"<!-- Layer {rules[0]['labels']['layer']}, severity {', '.join(severities)}. -->\n"
 
 
 def _text(rules: Sequence[Mapping[str, Any]], book: Runbook, kind: Shared, common: Shared, *data_of: Any) -> str:

@@ -17,6 +17,7 @@ from .links import Link, feature_path, model_path, runbook_path
 from .now import now
 from .rows import rows_of
 from .runbooks import as_html, read_runbooks
+from .shelf import shelves
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,8 @@ class Pages:
         return self._render("starting.html", at)
 
     def runbook_index(self, at: At) -> str:
-        """Links to every runbook."""
-        return self._render("runbooks.html", at, names=sorted(self._runbooks))
+        """Links to every runbook, by layer."""
+        return self._render("runbooks.html", at, shelves=shelves(self._runbooks.values()))
 
     def runbook(self, at: At, name: str, asked: Asked, models: Sequence[str], facts: Facts | None) -> str | None:
         """One runbook, or None if there is none of this name.

@@ -19,6 +19,8 @@ from .words import visible
 _NAME = re.compile(r"ML[A-Za-z0-9]+")
 _COMMENT = re.compile(r"^<!--.*-->\n", re.MULTILINE)
 _READS = re.compile(r"<!-- Reads ([\w, ]+?)(?: over ([\w, ]+?))?( of segments)?\. -->")
+_KIND = re.compile(r"<!-- Layer (\w+), severity ([\w, ]+)\. -->")
+_MEANING = re.compile(r"^## Meaning\n\n(.+?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
 _PLACEHOLDER = re.compile(r"\$(model|feature)\b")
 _TITLE = re.compile(r"\A# .*\n")
 _ESCAPED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -41,16 +43,25 @@ class Runbook:
     name: str
     text: str
     reads: Reads
+    layer: str = ""
+    """Layer of its alert; empty in a runbook that does not say it, as those written by hand."""
+    severities: tuple[str, ...] = ()
+    meaning: str = ""
+    """Its first sentence."""
 
 
 def read_runbooks(folder: Path | None) -> Mapping[str, Runbook]:
     """Every runbook of a folder, by the name of its alert. Read once, so that no request can reach another file."""
     files = folder.glob("*.md") if folder else ()
     named = {path.stem: path.read_text(encoding="utf-8") for path in files if _NAME.fullmatch(path.stem)}
-    return {
-        name: Runbook(name, _TITLE.sub("", _COMMENT.sub("", text)), _reads(text))
-        for name, text in sorted(named.items())
-    }
+    return {name: _book(name, text) for name, text in sorted(named.items())}
+
+
+def _book(name: str, text: str) -> Runbook:
+    below, kind = _TITLE.sub("", _COMMENT.sub("", text)), _KIND.search(text)
+    meaning = _MEANING.search(below)
+    layer, severities = (kind[1], tuple(kind[2].split(", "))) if kind else ("", ())
+    return Runbook(name, below, _reads(text), layer, severities, " ".join(meaning[1].split()) if meaning else "")
 
 
 def _reads(text: str) -> Reads:
