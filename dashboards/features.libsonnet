@@ -141,12 +141,14 @@ local drift = {
         t(top(byFeature(recorded('ml_' + item.signal, '1d')), 5), '{{feature}}'),
         t(byFeature(recorded('ml_' + item.signal + '_critical', '1d')) + '\nand on (feature) ' + 'topk(5, max_over_time((%s)[$__range:5m] @ end()))' % byFeature(recorded('ml_' + item.signal, '1d')), 'noise floor {{feature}}'),
         query.lowestLimit(item.signal, '1d', 'warning'),
-      ]
+      ],
+      width=12
     )
     for item in [
       { signal: 'feature_js_distance', title: 'Jensen-Shannon distance', what: 'How differently a feature is distributed, from 0 to 1' },
       { signal: 'feature_ks_statistic', title: 'Kolmogorov-Smirnov statistic', what: 'The largest difference of the two cumulative distributions, from 0 to 1' },
       { signal: 'feature_wasserstein', title: 'Wasserstein distance', what: 'How far the values must be moved, in robust standard deviations' },
+      { signal: 'feature_spread_factor', title: 'Change of spread', what: 'The factor by which the values spread further or less far than usual' },
     ]
   ],
 };

@@ -9,7 +9,7 @@ local recorded = query.recorded;
 local selected = query.selected;
 local day(name, labels={}) = recorded(name, { window: '1d' } + labels);
 local segment = ['segment_by=~"$segment_by"', 'segment=~"$segment"'];
-local macros = ['precision_macro', 'recall_macro', 'f1_macro'];
+local macros = ['precision_macro', 'recall_macro', 'f1_macro', 'roc_auc_macro'];
 
 // One measure: realised with its interval, estimated with its error, the reference, and its limits.
 local realised(title, name, what, unit, severities, low=true, extra='', estimated=true, windows=['1d', '2h'], more=[], width=8) =
@@ -84,8 +84,8 @@ local quality = {
     ),
     realised('Mean absolute error', 'mean_absolute_error', 'How far predictions of a regression are from the labels, in their unit.', 'none', ['warning', 'critical'], low=false),
     realised('Root mean squared error', 'root_mean_squared_error', 'The same, with large errors weighing more.', 'none', ['warning', 'critical'], low=false, estimated=false),
-    realised('Log loss', 'log_loss', 'Mean negative log likelihood of the labels, lower is better.', 'none', [], low=false, windows=['1d']),
-    realised('Brier score', 'brier_score', 'Mean squared distance of scores and labels, lower is better.', 'none', [], low=false, windows=['1d']),
+    realised('Log loss', 'log_loss', 'Mean negative log likelihood of the labels, lower is better.', 'none', ['warning'], low=false, windows=['1d']),
+    realised('Brier score', 'brier_score', 'Mean squared distance of scores and labels, lower is better.', 'none', ['warning'], low=false, windows=['1d']),
     realised('Mean error', 'mean_error', 'Label minus prediction of a regression: above 0 it predicts too little.', 'none', [], estimated=false, windows=['1d']),
   ],
 };
@@ -189,7 +189,7 @@ local labels = {
       'Label coverage, one day',
       'Share of predictions that have a label, once labels are due. Bad: below the limit or lower than usual.',
       'percentunit',
-      [t(day('ml_label_coverage_ratio'), '1d'), query.limit('label_coverage_ratio', '1d', 'warning')]
+      [t(day('ml_label_coverage_ratio'), '1d'), query.limit('label_coverage_ratio', '1d', 'warning'), t('max (%s)' % query.limitOf('label_selection_coverage_ratio', '1d', 'guard'), 'at least, for the selection not to matter')]
     ),
     panel.timeseries(
       'Labelled against unlabelled, one day',

@@ -101,6 +101,12 @@ local volume(uids) = {
       [t(selected('ml:volume_surge_factor', { window: '1h' }), '1h'), query.limit('volume_surge_factor', '1h', 'warning')]
     ),
     panel.timeseries(
+      'Silence of the predictions',
+      'How much older the newest prediction is than at this time of yesterday and of last week. Bad: above the limit: nothing newer is watched.',
+      's',
+      [t(selected('ml:prediction_silence_seconds'), 'longer than usual'), query.limit('prediction_silence_seconds', '', 'warning')]
+    ),
+    panel.timeseries(
       'Rows in five minutes',
       'Predictions in the last five minutes. Bad: below "at least": the short window says nothing there, and a page on latency does not end by it.',
       'short',
@@ -111,14 +117,14 @@ local volume(uids) = {
       'What was read, by the version that answered. Bad: a version that should have gone, or one that takes more than its share.',
       'reqps',
       [t('sum by (version) (rate(%s[$__rate_interval]))' % query.also(query.metric.metric('ml_predictions_total', { model: '$model' }), ['version=~"$version"']), '{{version}}')],
-      width=12
+      width=8
     ) + panel.onward([link.to(uids.labels, 'Versions that differ')]),
     panel.timeseries(
       'Repeated predictions, one hour',
-      'Share of predictions with an id that an earlier one had. Bad: a jump: a caller repeats its requests, or a log is written twice.',
+      'Share of predictions with an id that an earlier one had. Bad: above the limit: a caller repeats its requests, or a log is written twice.',
       'percentunit',
-      [t(query.raw('ml_prediction_repeated_ratio', [], { window: '1h' }), '1h')],
-      width=12
+      [t(recorded('ml_prediction_repeated_ratio', { window: '1h' }), '1h'), query.limit('prediction_repeated_ratio', '1h', 'warning')],
+      width=8
     ),
   ],
 };

@@ -236,6 +236,22 @@ local diagnostics(uids) =
         ]
       ),
       panel.timeseries(
+        'Change of the spread, one day',
+        'The difference of that standard deviation from the reference, as a share of it. Bad: above the limit, and outside the noise floor in the panel of the spread.',
+        'percentunit',
+        [t(selected('ml:prediction_spread_change_ratio', { window: '1d' }), '1d'), query.limit('prediction_spread_change_ratio', '1d', 'warning')]
+      ),
+      panel.timeseries(
+        'Absurd answers above the reference, one day',
+        'Share of answers that the model never gave in the reference, above its own share. Bad: above the limit and the noise floor.',
+        'percentunit',
+        [
+          t(selected('ml:prediction_absurd_excess_ratio', { window: '1d' }), '1d'),
+          t(selected('ml:prediction_absurd_critical_ratio', { window: '1d' }), 'noise floor'),
+          query.limit('prediction_absurd_excess_ratio', '1d', 'warning'),
+        ]
+      ),
+      panel.timeseries(
         'Multivariate drift, one day',
         'How much worse the features go together than in the reference, in standard deviations. Bad: above the limit and the noise floor.',
         'none',
@@ -243,7 +259,8 @@ local diagnostics(uids) =
           t(day('ml_multivariate_drift'), '1d'),
           floor('ml_multivariate_drift_critical'),
           query.limit('multivariate_drift', '1d', 'warning'),
-        ]
+        ],
+        width=12
       ) + toFeatures,
       panel.timeseries(
         'Mean shift of the predictions, one day',
@@ -253,7 +270,8 @@ local diagnostics(uids) =
           t(day('ml_prediction_mean_shift_sigmas'), '1d'),
           floor('ml_prediction_mean_shift_critical_sigmas'),
           query.limit('prediction_mean_shift_sigmas', '1d', 'warning'),
-        ]
+        ],
+        width=12
       ),
     ],
   };

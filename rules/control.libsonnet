@@ -54,7 +54,7 @@ local outside(config, name, layer, family, expr, enough, what, signal, format, s
         outside(
           $._config,
           'MLVolumeOutOfControl',
-          'data',
+          'diagnostic',  // other days than before; a pipeline that is broken is MLVolumeDrop or MLVolumeSurge
           'volume',
           '(\n' + alert.indent(beyond('ml:window_rows{window="1d"}', '<', 'window_rows', 'lower')) + '\n  or\n'
           + alert.indent(beyond('ml:window_rows{window="1d"}', '>', 'window_rows', 'upper')) + '\n)\n',

@@ -153,6 +153,20 @@ local volumeDrop(config, severity) = alert.model(
               + '. First see whether its callers still call, and whether its log still grows.',
 );
 
+local repeated(config) = alert.model(
+  config,
+  'MLPredictionsRepeated',
+  severity='warning',
+  layer='data',
+  family='volume',
+  expr=threshold.compare('ml:prediction_repeated_ratio{window="1h"}', '>', 'prediction_repeated_ratio', '1h', 'warning')
+       + threshold.enough('ml:window_rows:enough'),
+  summary='Predictions of a model are logged more than once.',
+  description='{{ $value | humanizePercentage }} of the predictions of model {{ $labels.model }} in the last hour had an id that an earlier one had; the limit is '
+              + threshold.shown('prediction_repeated_ratio', '1h', 'warning')
+              + '. Whatever counts rows counts them twice. First see whether a caller repeats its requests or a shipper sends lines again.',
+);
+
 local volumeSurge(config) = alert.model(
   config,
   'MLVolumeSurge',
@@ -196,6 +210,7 @@ local volumeSurge(config) = alert.model(
         },
         usual($._config, 'lower', '<'),
         usual($._config, 'upper', '>'),
+        level.level($._config, 'ml_prediction_repeated_ratio'),
         { record: 'ml:volume_drop_ratio', expr: '1 - ml:window_rows / on (model, window) ml:volume_usual_rows:lower' },
         { record: 'ml:volume_surge_factor', expr: 'ml:window_rows / on (model, window) ml:volume_usual_rows:upper' },
       ]),
@@ -226,9 +241,9 @@ local volumeSurge(config) = alert.model(
       alert.group(
         $._config,
         'ml-volume.alerts',
-        threshold.rules($._config, ['volume_drop_ratio', 'volume_surge_factor'])
+        threshold.rules($._config, ['volume_drop_ratio', 'volume_surge_factor', 'prediction_repeated_ratio'])
         + [volumeDrop($._config, severity) for severity in ['warning', 'critical']]
-        + [volumeSurge($._config)]
+        + [volumeSurge($._config), repeated($._config)]
       ),
     ],
   },

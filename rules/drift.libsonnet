@@ -3,6 +3,7 @@
 local alert = import 'lib/alert.libsonnet';
 local comparison = import 'lib/comparison.libsonnet';
 local level = import 'lib/level.libsonnet';
+local m = import 'lib/metric.libsonnet';
 local threshold = import 'lib/threshold.libsonnet';
 
 local drift(config, name, signal, critical, what, worst, summary, first) =
@@ -31,7 +32,14 @@ local drift(config, name, signal, critical, what, worst, summary, first) =
   );
 
 // Distances that a model asks for, by signal: how they are called.
-local distances = { feature_js_distance: 'Jensen-Shannon distance', feature_ks_statistic: 'Kolmogorov-Smirnov statistic', feature_wasserstein: 'Wasserstein distance' };
+local distances = { feature_js_distance: 'Jensen-Shannon distance', feature_ks_statistic: 'Kolmogorov-Smirnov statistic', feature_wasserstein: 'Wasserstein distance', feature_spread_factor: 'change of spread' };
+
+// A factor of 1/3 is as far from 1 as one of 3.
+local levelOf(config, signal) =
+  local made = level.level(config, 'ml_' + signal);
+  if signal != 'feature_spread_factor' then made
+  else local series = m.metric('ml_' + signal, { baseline: config.baseline });
+       made { expr: std.strReplace(made.expr, '(' + series + ')', '(exp(abs(ln(' + series + '))))') };
 
 {
   prometheusRules+:: {
@@ -46,7 +54,7 @@ local distances = { feature_js_distance: 'Jensen-Shannon distance', feature_ks_s
       ]),
       alert.group($._config, 'ml-distances.rules', std.flattenArrays([
         [
-          level.level($._config, 'ml_' + signal),
+          levelOf($._config, signal),
           level.level($._config, 'ml_' + signal + '_critical'),
           comparison.significant('ml:' + signal, 'ml:' + signal + '_critical', ['model', 'window', 'feature']),
         ]

@@ -57,11 +57,11 @@ local drifted(config, name, signal, critical, what, summary, first) = alert.mode
               + '. ' + comparison.provisional + first,
 );
 
-// A share above that of the reference, and more than its own days show.
-local excess(config, kind) = [
-  level.level(config, 'ml_prediction_' + kind + '_ratio'),
-  level.level(config, 'ml_prediction_baseline_' + kind + '_ratio'),
-  level.level(config, 'ml_prediction_' + kind + '_critical_ratio'),
+// A share above that of the reference, and more than its own days show. It is that of the metrics of `metric`, perhaps with labels.
+local excess(config, kind, metric=kind, labels={}) = [
+  level.level(config, 'ml_prediction_' + metric + '_ratio', labels=labels) + { record: 'ml:prediction_' + kind + '_ratio' },
+  level.level(config, 'ml_prediction_baseline_' + metric + '_ratio', labels=labels) + { record: 'ml:prediction_baseline_' + kind + '_ratio' },
+  level.level(config, 'ml_prediction_' + metric + '_critical_ratio', labels=labels) + { record: 'ml:prediction_' + kind + '_critical_ratio' },
   {
     record: 'ml:prediction_' + kind + '_excess_ratio',
     expr: 'ml:prediction_' + kind + '_ratio\n- on (model) group_left ()\n  max by (model) (ml:prediction_baseline_' + kind + '_ratio)',
@@ -113,6 +113,8 @@ local excess(config, kind) = [
         $._config,
         'ml-anomalies.rules',
         excess($._config, 'outlier')
+        // Absurd answers are too few to move the share of all outliers, and the noise of those is not theirs.
+        + excess($._config, 'absurd', 'outlier', { reason: 'prediction' })
         + excess($._config, 'concentration')
         + [
           level.level($._config, 'ml_multivariate_drift', through='abs'),
@@ -120,6 +122,31 @@ local excess(config, kind) = [
           comparison.significant('ml:multivariate_drift', 'ml:multivariate_drift_critical', ['model', 'window']),
         ]
       ),
+      alert.group($._config, 'ml-spread.rules', [
+        level.level($._config, 'ml_prediction_spread'),
+        level.level($._config, 'ml_prediction_baseline_spread'),
+        level.level($._config, 'ml_prediction_spread_critical'),
+        {
+          record: 'ml:prediction_spread_change',
+          expr: 'abs(\n  ml:prediction_spread\n  - on (model) group_left ()\n    max by (model) (ml:prediction_baseline_spread)\n)',
+        },
+        {
+          record: 'ml:prediction_spread_change_ratio',
+          expr: 'ml:prediction_spread_change\n/ on (model) group_left ()\n  max by (model) (ml:prediction_baseline_spread > 0)',
+        },
+        {
+          record: 'ml:prediction_spread_change_ratio:significant',
+          expr: |||
+            ml:prediction_spread_change_ratio
+            and on (model, window)
+              (
+                ml:prediction_spread_change
+                > on (model, window) group_left ()
+                  max by (model, window) (ml:prediction_spread_critical)
+              )
+          |||,
+        },
+      ]),
     ],
   },
 
@@ -128,7 +155,7 @@ local excess(config, kind) = [
       alert.group(
         $._config,
         'ml-anomalies.alerts',
-        threshold.rules($._config, ['prediction_outlier_excess_ratio', 'prediction_concentration_excess_ratio', 'multivariate_drift'])
+        threshold.rules($._config, ['prediction_outlier_excess_ratio', 'prediction_absurd_excess_ratio', 'prediction_concentration_excess_ratio', 'multivariate_drift'])
         + [
           drifted(
             $._config,
@@ -138,6 +165,15 @@ local excess(config, kind) = [
             'The share of rows that the reference does not know is higher by',
             'More rows than usual are unlike all that the model knows.',
             'First see for which reason, and read some of these rows.',
+          ),
+          drifted(
+            $._config,
+            'MLPredictionAbsurd',
+            'prediction_absurd_excess_ratio',
+            'prediction_absurd_critical_ratio',
+            'The share of answers that the model never gave in the reference is higher by',
+            'Single answers of a model are absurd.',
+            'First read some of these rows: answers that are certain, far off, or of a class that was never predicted.',
           ),
           drifted(
             $._config,
@@ -162,7 +198,7 @@ local excess(config, kind) = [
       alert.group(
         $._config,
         'ml-predictions.alerts',
-        threshold.rules($._config, ['prediction_class_shift_ratio', 'prediction_psi', 'prediction_mean_shift_sigmas'])
+        threshold.rules($._config, ['prediction_class_shift_ratio', 'prediction_psi', 'prediction_mean_shift_sigmas', 'prediction_spread_change_ratio'])
         + [
           alert.model(
             $._config,
@@ -195,6 +231,26 @@ local excess(config, kind) = [
             'The mean prediction moved by a number of robust standard deviations of',
             'The mean prediction of a regression is far from that of the reference.',
             'First see whether the labels moved too: then the world has changed, else the model or its inputs have.',
+          ),
+          alert.model(
+            $._config,
+            'MLPredictionSpreadChange',
+            severity='warning',
+            layer='diagnostic',
+            family='predictions',
+            expr=threshold.compare('ml:prediction_spread_change_ratio:significant{window="1d"}', '>', 'prediction_spread_change_ratio', '1d', 'warning')
+                 + threshold.enough('ml:window_rows:enough') + comparison.settled,
+            summary='The answers of a model lie closer together or further apart than in the reference.',
+            description='The answers of model {{ $labels.model }} had a standard deviation of '
+                        + threshold.value('ml:prediction_spread{window="1d"}', ['model'], 'printf "%.3g"')
+                        + ' over the last day and '
+                        + threshold.value('ml:prediction_baseline_spread', ['model'], 'printf "%.3g"')
+                        + ' in the reference. The difference is {{ $value | humanizePercentage }} of that; the limit is '
+                        + threshold.shown('prediction_spread_change_ratio', '1d', 'warning')
+                        + ', and the noise floor of the difference is '
+                        + threshold.value('ml:prediction_spread_critical{window="1d"}', ['model'], 'printf "%.3g"')
+                        + '. ' + comparison.provisional
+                        + 'First see whether the version changed, then whether features are missing: answers that say less lie closer together.',
           ),
         ]
       ),

@@ -17,15 +17,20 @@ local measures = {
   precision_macro: { alert: 'MLPrecisionMacroLow', macro: true, summary: 'Averaged over the classes, what a model predicts is too often wrong.' },
   recall_macro: { alert: 'MLRecallMacroLow', macro: true, summary: 'Averaged over the classes, a model misses too many cases.' },
   f1_macro: { alert: 'MLF1MacroLow', macro: true, summary: 'Averaged over the classes, precision and recall of a model are too low.' },
+  roc_auc_macro: { alert: 'MLRocAucMacroLow', macro: true, summary: 'Averaged over the classes, the scores of a model hardly tell them apart.' },
+  log_loss: { alert: 'MLLogLossHigh', alone: true, summary: 'The scores of a model say too little about the labels.' },
+  brier_score: { alert: 'MLBrierScoreHigh', alone: true, summary: 'The scores of a model are too far from what came true.' },
   mean_absolute_error: { alert: 'MLMeanAbsoluteErrorHigh', summary: 'The predictions of a regression are too far from the labels.' },
   root_mean_squared_error: { alert: 'MLRootMeanSquaredErrorHigh', summary: 'A regression makes large errors too often.' },
 };
+// Not compared with the reference or the month: both losses move with the share of positives of a day (docs/why.md).
+local isAlone(name) = std.get(measures[name], 'alone', false);
 local isLow(name) = signals[name].low;
 local isMacro(name) = std.get(measures[name], 'macro', false);
 local pages(name) = std.member(signals[name].severities, 'critical');
 local surely(name) = 'ml:' + name + (if isLow(name) then '_upper' else '_lower');
 local title(name) =
-  std.get({ f1: 'F1', roc_auc: 'ROC AUC', precision_macro: 'macro precision', recall_macro: 'macro recall', f1_macro: 'macro F1' }, name, std.strReplace(name, '_', ' '));
+  std.get({ f1: 'F1', roc_auc: 'ROC AUC', precision_macro: 'macro precision', recall_macro: 'macro recall', f1_macro: 'macro F1', roc_auc_macro: 'macro ROC AUC', brier_score: 'Brier score' }, name, std.strReplace(name, '_', ' '));
 
 local value(name) = threshold.value('ml:' + name + '{window="1d"}', ['model'], signals[name].format);
 local text(name, severity) =
@@ -68,7 +73,7 @@ local levels(config, name) =
     }]
     else [level.level(config, 'ml_' + name + (if isLow(name) then '_upper' else '_lower'), worst=worst)]
   )
-  + [level.level(config, 'ml_baseline_' + name)];
+  + (if isAlone(name) then [] else [level.level(config, 'ml_baseline_' + name)]);
 
 // How much worse than in the reference a measure surely is: as a share of the reference, or in points. Errors have no points.
 local loss(config, name, record='ml:quality_baseline_loss', before='ml:baseline_', now=surely(name) + '{window="1d"}') = {
@@ -109,7 +114,8 @@ local worse(config, name, signal, layer, family, enough, than, summary, also='')
 local month(config, name) = level.level(config { baseline: 'previous_30d' }, 'ml_baseline_' + name) + { record: 'ml:previous_30d_' + name };
 
 // Estimates without labels: the better end, where the estimate was not off by more than its error when labels came.
-local estimated = ['accuracy', 'f1', 'roc_auc', 'f1_macro', 'mean_absolute_error'];
+// Not F1: it follows the share of positives, so it is low on every day with few of them, as it was on such days of the reference.
+local estimated = ['accuracy', 'roc_auc', 'mean_absolute_error'];
 local estimate(config, name) =
   local better = '(\n  ml:estimated_' + name + '{window="1d"}\n  ' + (if isLow(name) then '+' else '-') + ' on (model, window)\n    ml:estimated_' + name + '_error\n)';
   local made = loss(config, name, 'ml:estimated_quality_loss', now=better);
@@ -216,19 +222,21 @@ local versionWorse(config) =
   );
 
 local names = std.objectFields(measures);
+local compared = [name for name in names if !isAlone(name)];
 local group(config, title, names) = alert.group(config, 'ml-quality-' + title + '.rules', std.flattenArrays([levels(config, name) for name in names]));
 
 {
   prometheusRules+:: {
     groups+: [
       group($._config, 'shares', ['accuracy', 'precision', 'recall', 'f1', 'roc_auc']),
-      group($._config, 'macro', ['precision_macro', 'recall_macro', 'f1_macro']),
-      group($._config, 'errors', errors),
-      alert.group($._config, 'ml-quality-losses.rules', [loss($._config, name) for name in names]),
+      group($._config, 'macro', ['precision_macro', 'recall_macro', 'f1_macro', 'roc_auc_macro']),
+      group($._config, 'errors', errors + ['log_loss', 'brier_score']),
+      alert.group($._config, 'ml-quality-losses.rules', [loss($._config, name) for name in compared]),
+      alert.group($._config, 'ml-quality-month.rules', [month($._config, name) for name in compared]),
       alert.group(
         $._config,
-        'ml-quality-month.rules',
-        [month($._config, name) for name in names] + [loss($._config, name, 'ml:quality_month_loss', 'ml:previous_30d_') for name in names]
+        'ml-quality-month-losses.rules',
+        [loss($._config, name, 'ml:quality_month_loss', 'ml:previous_30d_') for name in compared]
       ),
       alert.group(
         $._config,

@@ -29,18 +29,23 @@ local quality(name, severities=both, low=true, format=percent) = signal('ml:' + 
   volume_drop_ratio: pages('ml:volume_drop_ratio', perModel, '1h', percent),
   volume_surge_factor: warns('ml:volume_surge_factor', perModel, '1h', 'printf "%.2g"'),
 
+  prediction_repeated_ratio: warns('ml:prediction_repeated_ratio', perModel, '1h', percent),
+
   feature_psi: warns('ml:feature_psi', perFeature, '1d', 'printf "%.3g"'),
   feature_mean_shift_sigmas: warns('ml:feature_mean_shift_sigmas', perFeature, '1d', 'printf "%.3g"'),
 
   feature_js_distance: warns('ml:feature_js_distance', perFeature, '1d', 'printf "%.3g"'),
   feature_ks_statistic: warns('ml:feature_ks_statistic', perFeature, '1d', 'printf "%.3g"'),
   feature_wasserstein: warns('ml:feature_wasserstein', perFeature, '1d', 'printf "%.3g"'),
+  feature_spread_factor: warns('ml:feature_spread_factor', perFeature, '1d', 'printf "%.3g"'),
 
   prediction_class_shift_ratio: warns('ml:prediction_class_shift_ratio', perModel, '1d', percent),
   prediction_psi: warns('ml:prediction_psi', perModel, '1d', 'printf "%.3g"'),
   prediction_mean_shift_sigmas: warns('ml:prediction_mean_shift_sigmas', perModel, '1d', 'printf "%.3g"'),
   prediction_outlier_excess_ratio: warns('ml:prediction_outlier_excess_ratio', perModel, '1d', percent),
+  prediction_absurd_excess_ratio: warns('ml:prediction_absurd_excess_ratio', perModel, '1d', percent),
   prediction_concentration_excess_ratio: warns('ml:prediction_concentration_excess_ratio', perModel, '1d', percent),
+  prediction_spread_change_ratio: warns('ml:prediction_spread_change_ratio', perModel, '1d', percent),
   multivariate_drift: warns('ml:multivariate_drift', perModel, '1d', 'printf "%.3g"'),
   prediction_fallback_ratio: pages('ml:prediction_fallback_ratio', perModel, '1h', percent),
   prediction_error_ratio: pages('ml:prediction_error_ratio', perModel, '1h', percent),
@@ -58,6 +63,9 @@ local quality(name, severities=both, low=true, format=percent) = signal('ml:' + 
   f1_macro: quality('f1_macro', ['warning']),
   mean_absolute_error: quality('mean_absolute_error', low=false, format='printf "%.4g"'),
   root_mean_squared_error: quality('root_mean_squared_error', low=false, format='printf "%.4g"'),
+  roc_auc_macro: quality('roc_auc_macro', ['warning'], format='printf "%.3f"'),
+  log_loss: quality('log_loss', ['warning'], low=false, format='printf "%.4g"'),
+  brier_score: quality('brier_score', ['warning'], low=false, format='printf "%.4g"'),
   calibration_gap: warns('ml:calibration_gap_sure', perModel, '1d', percent),
   quality_baseline_loss: warns('ml:quality_baseline_loss', perModel, '1d', percent),
   quality_month_loss: warns('ml:quality_month_loss', perModel, '1d', percent),
@@ -68,7 +76,9 @@ local quality(name, severities=both, low=true, format=percent) = signal('ml:' + 
 
   label_age_seconds: warns('ml:label_age_seconds', ['model'], '', 'humanizeDuration'),
   label_coverage_ratio: signal('ml:label_coverage_ratio', perModel, ['1d'], ['warning'], percent, low=true),
+  label_selection_coverage_ratio: signal('ml:label_coverage_ratio', perModel, ['1d'], ['guard'], percent, low=true),
   label_selection_psi: warns('ml:label_selection_psi', perModel, '1d', 'printf "%.3g"'),
+  prediction_silence_seconds: warns('ml:prediction_silence_seconds', ['model'], '', 'humanizeDuration'),
   baseline_age_seconds: warns('ml:baseline_age_seconds', ['model'], '', 'humanizeDuration'),
 
   // Not about a model: no window, no override.

@@ -23,6 +23,7 @@ from ml_exporter.units import LABEL_STATES
 
 FORMAT = 1
 SCORE = "__score__"
+SELECTION = "__selection__"
 """Name under which the bins and the noise of the score's PSI are kept, beside features that may be called `score`."""
 LATER_SLICES = ("residuals", REPEATS)
 """Slices that artefacts of earlier releases lack. Without any count in them they are left out."""
@@ -81,7 +82,10 @@ class Independent:
 
 @dataclass(frozen=True)
 class Phi:
-    """Mean of (value - mean)^2 / SE^2 over `windows` windows of the reference, at least 1."""
+    """Mean of (value - mean)^2 / SE^2 over the reference's windows, at least 1.
+
+    `windows` is how many independent ones they are worth.
+    """
 
     windows: int
     phi: float
@@ -91,8 +95,9 @@ class Phi:
 class Noise:
     """What the reference's own windows of one length show.
 
-    PSI by feature (and `SCORE`), phi by statistic, the Jensen-Shannon distance and the spread by feature. Skewness is
-    at least 0, and there only for statistics whose critical values need it.
+    PSI by feature (and `SCORE`, and of labelled against unlabelled rows as `SELECTION`), phi by statistic, the
+    Jensen-Shannon distance and the spread by feature. Skewness is at least 0, and there only for statistics whose
+    critical values need it.
     """
 
     psi: Mapping[str, PsiNoise]

@@ -6,15 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from ml_exporter.baseline import SCORE, Baseline, Noise, Phi, PsiNoise
+from ml_exporter.baseline import SCORE, SELECTION, Baseline, Noise, Phi, PsiNoise
 from ml_exporter.config import Model, Time, window_seconds
 from ml_exporter.layout import CategoryBins, FeatureBins, Floats, Layout, NumericBins, Vector
 from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.bins import psi_groups
-from ml_exporter.statistics.dispersion import fit_dispersion, phi
+from ml_exporter.statistics.dispersion import fit_dispersion, independent_windows, phi
+from ml_exporter.statistics.distances import psi
 from ml_exporter.statistics.excess import skewness
-from ml_exporter.vitals import data, distances, drift, estimate, multivariate, outliers, prediction, quality, shape
+from ml_exporter.vitals import (
+    data,
+    distances,
+    drift,
+    estimate,
+    labels,
+    multivariate,
+    outliers,
+    prediction,
+    quality,
+    shape,
+)
 from ml_exporter.vitals.windows import Estimate
 
 MINIMUM_ROWS = 20
@@ -90,11 +102,14 @@ def _noise(draft: Baseline, windows: list[Vector], total: Vector) -> Noise:
     """How PSI and every estimate vary over the reference's own windows."""
     if len(windows) < 2:
         return Noise({}, {})
-    psi = {}
+    psis = {}
     for item in (*draft.layout.features, None):
         found = _psi_noise(draft, windows, total, item)
         if found.windows:
-            psi[item.name if item else SCORE] = found
+            psis[item.name if item else SCORE] = found
+    chosen = _selection_noise(draft, windows)
+    if chosen.windows:
+        psis[SELECTION] = chosen
     known = [dict(_estimates(draft.layout, vector)) for vector in windows]
     overall = dict(_estimates(draft.layout, total))
     learned = {
@@ -106,7 +121,7 @@ def _noise(draft: Baseline, windows: list[Vector], total: Vector) -> Noise:
     phis |= distances.phis(draft.layout, windows, total, MINIMUM_ROWS)
     js = dict(distances.js_noise(draft.layout, windows, total, MINIMUM_ROWS))
     spread = dict(distances.spread_noise(draft.layout, windows, MINIMUM_ROWS))
-    return Noise(psi, phis, js, spread, {name: skewness(values) for name, values in skewed.items()})
+    return Noise(psis, phis, js, spread, {name: skewness(values) for name, values in skewed.items()})
 
 
 def _psi_noise(draft: Baseline, windows: list[Vector], total: Vector, item: FeatureBins | None) -> PsiNoise:
@@ -123,6 +138,17 @@ def _psi_noise(draft: Baseline, windows: list[Vector], total: Vector, item: Feat
             ts.append(found.value / (1 / n + 1 / m))
             bins.append(found.bins)
     fitted = fit_dispersion(np.array(ts), np.array(bins, np.int64))
+    return PsiNoise(fitted.windows, fitted.mean, fitted.variance, fitted.overdispersion)
+
+
+def _selection_noise(draft: Baseline, windows: list[Vector]) -> PsiNoise:
+    """How scores of labelled and unlabelled rows differ within the reference's own windows."""
+    pairs = [labels.scores_by_label(draft, vector) for vector in windows] if draft.layout.is_class else []
+    rows = [(int(none.sum()), int(some.sum()), none, some) for none, some in pairs]
+    found = [(n, m, psi(some, none)) for n, m, none, some in rows if min(n, m) >= MINIMUM_ROWS]
+    known = [(item.value / (1 / n + 1 / m), item.bins) for n, m, item in found if item is not None]
+    ts, bins = np.array([t for t, _ in known]), np.array([count for _, count in known], np.int64)
+    fitted = fit_dispersion(ts, bins)
     return PsiNoise(fitted.windows, fitted.mean, fitted.variance, fitted.overdispersion)
 
 
@@ -143,7 +169,8 @@ def _phi(found: Sequence[Estimate | None], overall: Estimate) -> Phi:
     known = [item for item in found if item is not None and item.rows >= MINIMUM_ROWS]
     errors = np.array([overall.standard_error * (overall.rows / item.rows) ** 0.5 for item in known])
     learned = phi(np.array([item.value for item in known]), errors, overall.value)
-    return Phi(len(known), learned)
+    gaps = [item.value if item is not None and item.rows >= MINIMUM_ROWS else np.nan for item in found]
+    return Phi(independent_windows(np.array(gaps)), learned)
 
 
 def _values(found: Sequence[Estimate | None]) -> Floats:

@@ -5,9 +5,10 @@ local m = import 'metric.libsonnet';
 {
   // The rule ml:feature_psi = max without (instance, ...) (ml_feature_psi{baseline="reference"}). `worst` is 'max' or 'min'.
   // The label `baseline` is fixed and dropped, so that joins need not name it. Series of a segment or class are left out. `through` is a function applied first, such as 'abs'.
-  level(config, metric, worst='max', through='')::
+  // `labels` pick series, such as one value of an optional label.
+  level(config, metric, worst='max', through='', labels={})::
     local compared = m.hasLabel(metric, 'baseline');
-    local series = m.metric(metric, if compared then { baseline: config.baseline } else {});
+    local series = m.metric(metric, labels + (if compared then { baseline: config.baseline } else {}));
     {
       record: $.name(metric),
       expr: worst + ' without (' + std.join(', ', config.replicaLabels + (if compared then ['baseline'] else [])) + ') ('

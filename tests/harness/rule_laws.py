@@ -99,6 +99,13 @@ def distance(name: str, limit: float) -> Law:
     return replace(law, silent=silent, part=f" {name}")
 
 
+def spread_factor() -> Law:
+    """A factor that is as far from 1 upwards as downwards."""
+    law = distance("spread_factor", 1.5)
+    (statistic,) = law.moving
+    return replace(law, firing={"closer together": {statistic: 0.6}})
+
+
 def signed_drift(alert: str, metric: str, values: tuple[float, float]) -> Law:
     """A statistic of a model with a sign and a critical value, which has no upper bound."""
     law = drift(alert, metric, "", values, 0.1)
@@ -107,16 +114,18 @@ def signed_drift(alert: str, metric: str, values: tuple[float, float]) -> Law:
     return replace(law, silent=silent, firing={"downwards": {statistic: -values[1]}})
 
 
-def share_of_day(alert: str, kind: str, values: tuple[float, float]) -> Law:
+def share_of_day(alert: str, kind: str, values: tuple[float, float], metric: str = "", labels: str = "") -> Law:
     """A share of a day above that of the reference (2 %), with its critical excess."""
-    share, baseline = f"ml_prediction_{kind}_ratio {DAY}", f'ml_prediction_baseline_{kind}_ratio baseline="reference"'
-    noise = f'ml_prediction_{kind}_critical_ratio {DAY},baseline="reference"'
+    name, more = metric or kind, f",{labels}" if labels else ""
+    share = f"ml_prediction_{name}_ratio {DAY}{more}"
+    baseline = f'ml_prediction_baseline_{name}_ratio baseline="reference"{more}'
+    noise = f'ml_prediction_{name}_critical_ratio {DAY},baseline="reference"{more}'
     return Law(
         alert,
         moving={share: {"below": values[0], "warning": values[1]}},
-        fixed={baseline: 0.02, noise: 0.005, **ROWS_DAY},
+        fixed={baseline: 0.02, noise: 0.001, **ROWS_DAY},
         silent={**FEW_DAY, "as in the reference": {baseline: 0.9}, "noise": {noise: 0.9}},
-        limit=Limit(f"prediction_{kind}_excess_ratio", 0.9, 0.01, "1d"),
+        limit=Limit(f"prediction_{kind}_excess_ratio", 0.9, (values[0] - 0.02) / 2, "1d"),
         settles=True,
     )
 
@@ -145,6 +154,7 @@ ACCURACY_APART = {
 }
 ERROR_APART = f'ml_version_quality_difference_lower {VERSIONS},metric="mean_absolute_error"'
 GAP = {end: f"ml_calibration_gap_{end} {DAY}" for end in ("lower", "upper")}
+SPREAD = f"ml_prediction_spread {DAY}"
 SEGMENT = 'segment_by="country",segment="BR"'
 BASELINE_INFO = 'ml_baseline_info baseline="reference",dispersion="learned",fingerprint='
 READ = "ml_exporter_rows_read_total"
@@ -198,6 +208,13 @@ FAST = (
         ages=("ml_last_label_timestamp_seconds",),
     ),
     Law(
+        "MLPredictionsRepeated",
+        moving={f"ml_prediction_repeated_ratio {HOUR}": {"below": 0.049, "warning": 0.06}},
+        fixed=ROWS_HOUR,
+        silent=FEW_HOUR,
+        limit=Limit("prediction_repeated_ratio", 0.9, 0.01, "1h"),
+    ),
+    Law(
         "MLSourceLagging",
         moving={"ml_exporter_source_lag_seconds": {"below": 599, "warning": 601}},
         identity="source",
@@ -247,9 +264,24 @@ SLOW = (
         settles=True,
     ),
     share_of_day("MLOutlierExcess", "outlier", (0.06, 0.08)),
+    share_of_day("MLPredictionAbsurd", "absurd", (0.022, 0.024), "outlier", 'reason="prediction"'),
     share_of_day("MLPredictionFrozen", "concentration", (0.21, 0.23)),
     signed_drift("MLMultivariateDrift", "ml_multivariate_drift", (0.45, 0.55)),
     *(distance(name, limit) for name, limit in (("js_distance", 0.1), ("ks_statistic", 0.1), ("wasserstein", 0.25))),
+    spread_factor(),
+    Law(
+        "MLPredictionSpreadChange",
+        moving={SPREAD: {"below": 2.55, "warning": 2.65}},
+        fixed={
+            'ml_prediction_baseline_spread baseline="reference"': 2.0,
+            f'ml_prediction_spread_critical {DAY},baseline="reference"': 0.4,
+            **ROWS_DAY,
+        },
+        silent={**FEW_DAY, "noise": {f'ml_prediction_spread_critical {DAY},baseline="reference"': 0.7}},
+        firing={"closer together": {SPREAD: 1.35}},
+        limit=Limit("prediction_spread_change_ratio", 0.9, 0.1, "1d"),
+        settles=True,
+    ),
     control(
         "MLLatencyOutOfControl",
         f'ml_window_latency_seconds {DAY},q="0.99"',
@@ -310,6 +342,9 @@ SLOW = (
     macro("MLPrecisionMacroLow", "precision_macro"),
     macro("MLRecallMacroLow", "recall_macro"),
     macro("MLF1MacroLow", "f1_macro"),
+    macro("MLRocAucMacroLow", "roc_auc_macro"),
+    quality("MLLogLossHigh", "log_loss", {"below": 0.59, "warning": 0.7}, {"warning": 0.6}),
+    quality("MLBrierScoreHigh", "brier_score", {"below": 0.19, "warning": 0.22}, {"warning": 0.2}),
     Law(
         "MLCalibrationGapHigh",
         moving={GAP["lower"]: {"below": 0.04, "warning": 0.06}, GAP["upper"]: {"below": 0.1, "warning": 0.2}},
@@ -368,9 +403,10 @@ SLOW = (
     Law(
         "MLLabelSelectionBias",
         moving={f"ml_label_selection_psi {DAY}": {"below": 0.19, "warning": 0.21}},
-        fixed={f"ml_label_selection_psi_critical {DAY}": 0.05, **ROWS_DAY},
+        fixed={f"ml_label_selection_psi_critical {DAY}": 0.05, f"ml_label_coverage_ratio {DAY}": 0.79, **ROWS_DAY},
         silent={
             **FEW_DAY,
+            "most have a label": {f"ml_label_coverage_ratio {DAY}": 0.81},
             "chance": {f"ml_label_selection_psi_critical {DAY}": 0.5},
             "window too short": {f"ml_label_selection_psi_critical {DAY}": 1.1, f"ml_label_selection_psi {DAY}": 5.0},
         },
@@ -426,12 +462,23 @@ WEEKLY = (
     ),
 )
 
-LAWS = FAST + COUNTED + BURNING + WEEKLY + SLOW + MISSING
+SILENT = (
+    Law(
+        "MLPredictionsLate",
+        moving={"ml_last_prediction_timestamp_seconds": {"below": 600, "warning": 4300}},
+        silent={"not for long enough": {"ml_last_prediction_timestamp_seconds": 4100}},
+        limit=Limit("prediction_silence_seconds", 9 * DAYS, -1),
+        ages=("ml_last_prediction_timestamp_seconds",),
+    ),
+)
+
+LAWS = FAST + COUNTED + BURNING + WEEKLY + SILENT + SLOW + MISSING
 GRIDS = {
     "fast": (FAST, 60, 300),
     "counted": (COUNTED, 60, 300),
     "burning": (BURNING, 150, 300),
     "weekly": (WEEKLY, 300, 26 * 3600),
+    "silent": (SILENT, 300, 7 * 86400 + 3600),
     "slow": (SLOW, 1800, 26 * 3600),
     "missing": (MISSING, 60, 60),
 }

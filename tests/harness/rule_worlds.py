@@ -221,7 +221,7 @@ def one(text: str, written: str, law: Law, case: Case, clock: Clock, replica: in
             found = law.fixed[written]
         else:
             found = None if state == "gap" else law.moving[written][state]
-            found = now - found if written in law.ages and found is not None else found
+        found = now - found if written in law.ages and found is not None else found
         if law.grows_for and (written in law.moving or name_of(written).endswith("_total")):
             total += (found or 0.0) * clock.step / 60
             found = total

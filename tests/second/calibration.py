@@ -82,7 +82,10 @@ def psi_noise(document: Json, table: pd.DataFrame, counted: Counted = vitals.sco
     days = [rows for _, rows in table.groupby(table["timestamp"].dt.floor("D"))]
     found = {name: _noise(item, days, f"feature:{name}") for name, item in document["features"].items()}
     scores = [counted(document, rows) for rows in days]
-    return found | {"__score__": _distribution(scores, False)}
+    some = [counted(document, rows[rows["label"].notna()]) for rows in days]
+    pairs = [(here, whole - here) for here, whole in zip(some, scores, strict=True)]
+    chosen = _distances([pair for pair in pairs if min(pair[0].sum(), pair[1].sum()) >= FEWEST_ROWS], False)
+    return found | {"__score__": _distribution(scores, False)} | ({"__selection__": chosen} if chosen else {})
 
 
 def _noise(item: Json, days: list[pd.DataFrame], column: str) -> Json:
@@ -90,14 +93,22 @@ def _noise(item: Json, days: list[pd.DataFrame], column: str) -> Json:
 
 
 def _distribution(days: list[np.ndarray], categorical: bool) -> Json:
-    total, ts, ratios = np.sum(days, axis=0), [], []
-    for here in days:
-        n, m = here.sum(), (total - here).sum()
-        found = psi(here, total - here, categorical) if min(n, m) >= FEWEST_ROWS else None
+    total = np.sum(days, axis=0)
+    pairs = [(here, total - here) for here in days]
+    return _distances([pair for pair in pairs if min(pair[0].sum(), pair[1].sum()) >= FEWEST_ROWS], categorical)
+
+
+def _distances(pairs: list[tuple[np.ndarray, np.ndarray]], categorical: bool) -> Json:
+    ts, ratios = [], []
+    for here, there in pairs:
+        found = psi(here, there, categorical)
         if found:
-            ts.append(found[0] / (1 / n + 1 / m))
+            ts.append(found[0] / (1 / here.sum() + 1 / there.sum()))
             ratios.append(ts[-1] / (found[1] - 1))
-    return {"windows": len(ts), "mean": np.mean(ts), "variance": np.var(ts, ddof=1), "overdispersion": np.mean(ratios)}
+    if not ts:
+        return {}
+    variance = np.var(ts, ddof=1) if len(ts) > 1 else 0.0
+    return {"windows": len(ts), "mean": np.mean(ts), "variance": variance, "overdispersion": np.mean(ratios)}
 
 
 def distance_noise(document: Json, table: pd.DataFrame) -> dict[str, Mapping[str, Json]]:
@@ -139,12 +150,27 @@ def phis_of(measures: Mapping[str, "Measure"], table: pd.DataFrame) -> dict[str,
     day, found = table["timestamp"].dt.floor("D"), {}
     for name, measure in measures.items():
         whole = measure(table)
-        days = [item for _, rows in table.groupby(day) if (item := measure(rows)) and item.rows >= FEWEST_ROWS]
+        every = [rows for _, rows in table.groupby(day)]
+        days = [item for rows in every if (item := measure(rows)) and item.rows >= FEWEST_ROWS]
         if whole and len(days) > 1:
             distances = [(item.value - whole.value) ** 2 * item.rows for item in days]
             squares = np.mean(distances) / (whole.error**2 * whole.rows) if whole.error else 1.0
-            found[name] = {"windows": len(days), "phi": max(1.0, float(squares))}
+            kept = [item if item and item.rows >= FEWEST_ROWS else None for item in map(measure, every)]
+            values = np.array([item.value if item else np.nan for item in kept])
+            found[name] = {"windows": worth(values), "phi": max(1.0, float(squares))}
     return found
+
+
+def worth(values: np.ndarray) -> int:
+    """How many independent days the reference's days are worth, by how much neighbours agree."""
+    known = values[np.isfinite(values)]
+    pairs = (values[:-1] - known.mean()) * (values[1:] - known.mean())
+    if np.ptp(known) == 0 or not np.isfinite(pairs).any():
+        return len(known)
+    r = np.nanmean(pairs) / known.var()
+    kendall = r + (1 + 4 * r) / len(known)
+    fewer = max(5, int(len(known) * (1 - min(kendall, 0.99)) / (1 + min(kendall, 0.99))))
+    return len(known) if r <= 2 / np.sqrt(len(known)) else fewer
 
 
 Measure = Callable[[pd.DataFrame], Estimate | None]

@@ -105,8 +105,9 @@ def limits(values: np.ndarray, sigmas: float) -> tuple[float, float, float, floa
     if not len(pairs):
         return None
     r, centre = (pairs["x"] * pairs["next"]).mean() / known.var(), known.mean()
+    weekly = pd.DataFrame({"x": values[:-7] - centre, "next": values[7:] - centre}).dropna()
     found = []
-    if len(known) >= CHART_POINTS and r <= 0.25:
+    if len(known) >= CHART_POINTS and r <= 0.25 and (weekly["x"] * weekly["next"]).mean() / known.var() <= 0.25:
         step = np.abs(pairs["next"] - pairs["x"]).mean()
         found.append((centre, centre - 2.66 * step * sigmas / 3, centre + 2.66 * step * sigmas / 3, 3.267 * step))
     r = min(max(r + (1 + 4 * r) / len(known), 0.0), 0.99)

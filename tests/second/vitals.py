@@ -518,7 +518,8 @@ def selection(
     if found:
         yield close("ml_label_selection_psi", found[0], window=window)
         alpha = alpha_of(artefact.document, settings, window)
-        limit = psi_critical(None, found[1], (some.sum(), others.sum()), alpha)
+        noise = artefact.psi_noise(window, settings.seconds(window), "__selection__")
+        limit = psi_critical(noise, found[1], (some.sum(), others.sum()), alpha)
         yield close("ml_label_selection_psi_critical", limit, window=window)
 
 

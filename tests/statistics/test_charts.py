@@ -141,3 +141,19 @@ def test_limits_that_do_not_hold_their_own_history_are_withheld():
             assert np.mean((values < chosen[1].lower) | (values > chosen[1].upper)) <= OWN_OUTSIDE
             alarming += chosen[1].upper < 1.0
     assert alarming < 0.25 * 300
+
+
+def test_weekends_are_no_steps_between_neighbours():
+    """Two of seven days are low: an individuals chart would leave out many of the lowest ones."""
+    rng = np.random.default_rng(9)
+    weeks = np.tile([0.0, 0.0, 0.0, 0.0, 0.0, -4.0, -2.0], 12)
+    low, chart = [], []
+    for _ in range(300):
+        values = weeks + rng.normal(size=84)
+        assert autocorrelation(values, 7) > CHART_AUTOCORRELATION
+        limits = control_limits([values])[1]
+        assert limits.method == "deviation"
+        saturday = -4.0 + rng.normal()
+        low.append(saturday < limits.lower)
+        chart.append(saturday < individuals(values[:-1]).lower)
+    assert np.mean(low) < 0.03 < np.mean(chart)

@@ -17,6 +17,7 @@ from ml_exporter.statistics import (
     phi,
     state,
 )
+from ml_exporter.statistics.dispersion import independent_windows
 
 alphas = st.floats(1e-6, 0.05)
 
@@ -136,3 +137,26 @@ def test_alpha_never_exceeds_five_percent(series):
 def test_a_budget_must_be_positive(budget):
     with pytest.raises(ValueError, match=r"alpha_from_budget: expected a budget above 0 alarms a month, got"):
         alpha_from_budget(budget, {86400.0: 15})
+
+
+def beyond(correlation: float, draws: int = 3000) -> tuple[float, float]:
+    """How often a later day is beyond the limit of 31 days at alpha 0.01: counted as 31, and as what they are worth."""
+    rng, found = np.random.default_rng(12), []
+    for _ in range(draws):
+        days = rng.normal(size=62)
+        for place in range(1, 62):
+            days[place] = correlation * days[place - 1] + math.sqrt(1 - correlation**2) * days[place]
+        spread = phi(days[:31] * 3.0, np.ones(31), float(days[:31].mean()) * 3.0)
+        away = abs(days[61] - days[:31].mean()) * 3.0 / math.sqrt(spread * (1 + 1 / 31))
+        found.append([away > critical_sigmas(0.01, 1, count, spread) for count in (31, independent_windows(days[:31]))])
+    every, worth = np.mean(found, axis=0)
+    return float(every), float(worth)
+
+
+def test_days_of_one_spell_are_worth_fewer():
+    assert independent_windows(np.full(31, np.nan)) == 0
+    every, worth = beyond(0.0)
+    assert 0.005 <= worth <= every <= 0.015
+    every, worth = beyond(0.7)
+    assert every > 0.02
+    assert worth <= min(0.015, every / 2)

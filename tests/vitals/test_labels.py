@@ -8,6 +8,8 @@ import pytest
 from scipy import stats
 from tests import build
 
+from ml_exporter.baseline import SELECTION, Noise, PsiNoise
+from ml_exporter.statistics.dispersion import Dispersion, critical_psi
 from ml_exporter.statistics.distances import psi
 from ml_exporter.vitals import labels
 
@@ -58,6 +60,20 @@ def test_selection_compares_labelled_with_unlabelled_scores() -> None:
     assert found["ml_label_selection_psi", "1d"] == pytest.approx(expected.value)
     limit = stats.chi2.isf(0.01, expected.bins - 1) * (1 / 500 + 1 / 300)
     assert found["ml_label_selection_psi_critical", "1d"] == pytest.approx(limit)
+
+
+def test_selection_as_in_the_reference_is_none() -> None:
+    """The limit is that of the reference's own windows, where they had labels."""
+    rows = scored(500, 0.0, 0.6) + scored(300, 0.2, 1.0, first=500)
+    vector = build.vector(LAYOUT, rows, {row["id"]: "yes" for row in rows[:500]})
+    usual = PsiNoise(windows=30, mean=100.0, variance=1800.0, overdispersion=30.0)
+    baseline = build.baseline(noise={"1d": Noise({SELECTION: usual}, {})}, window_seconds={"1d": 86400.0})
+    found = build.values(labels.selection(build.windows(vector, matured=True), baseline))
+    bins = 4
+    known = Dispersion(30, 100.0, 1800.0, 30.0)
+    limit = critical_psi(0.01, bins, 500, 300, known)
+    assert found["ml_label_selection_psi_critical", "1d"] == pytest.approx(limit)
+    assert limit > 10 * stats.chi2.isf(0.01, bins - 1) * (1 / 500 + 1 / 300)
 
 
 def test_there_is_no_selection_without_both_sides() -> None:

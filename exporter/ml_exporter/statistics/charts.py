@@ -21,6 +21,8 @@ RANGE_FACTOR = 3.267
 """Upper limit of the moving range in means of it (D4 of two values)."""
 CHART_POINTS = 50
 CHART_AUTOCORRELATION = 0.25
+SEASON = 7
+"""Points are days, or one hour of each: what repeats every week is no independent value either."""
 DEVIATION_POINTS = 10
 """Fewest independent points that a standard deviation is taken from."""
 OWN_OUTSIDE = 0.04
@@ -42,8 +44,8 @@ class ControlLimits(NamedTuple):
     method: Literal["individuals", "deviation"]
 
 
-def autocorrelation(values: Floats) -> float | None:
-    """Correlation of each value with the next one, over neighbours that both are known; None without any spread.
+def autocorrelation(values: Floats, lag: int = 1) -> float | None:
+    """Correlation of each value with the one `lag` places later, where both are known; None without any spread.
 
     >>> autocorrelation(np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0]))
     -1.0
@@ -52,7 +54,7 @@ def autocorrelation(values: Floats) -> float | None:
     if known.size < 2 or np.ptp(known) == 0.0:
         return None
     deviations = values - known.mean()
-    products = deviations[:-1] * deviations[1:]
+    products = deviations[:-lag] * deviations[lag:]
     pairs = products[np.isfinite(products)]
     return float(pairs.mean() / known.var()) if pairs.size else None
 
@@ -113,14 +115,15 @@ def deviation(values: Floats, sigmas: float = 3.0) -> ControlLimits | None:
 def control_limits(histories: Sequence[Floats], sigmas: float = 3.0) -> tuple[int, ControlLimits] | None:
     """The limits of a value, and which history they are of; the histories are of ever coarser windows.
 
-    An individuals chart needs 50 points and a lag-1 autocorrelation of at most 0.25 (at 0.5 it is wrong in 3.4 % of
-    points, at 0.7 in 10 %): the first history that has both is taken. Else it is `deviation` of the first. Limits that
-    more than 4 % of their own history lie beyond are no limits. None where nothing fits.
+    An individuals chart needs 50 points and an autocorrelation of at most 0.25 (at 0.5 it is wrong in 3.4 % of points,
+    at 0.7 in 10 %), of neighbours and of points a week apart: steps between neighbours say little about a weekend. The
+    first history that has both is taken. Else it is `deviation` of the first. Limits that more than 4 % of their own
+    history lie beyond are no limits. None where nothing fits.
     """
     for place, values in enumerate(histories):
-        correlation = autocorrelation(values)
+        correlations = (autocorrelation(values), autocorrelation(values, SEASON))
         enough = np.count_nonzero(np.isfinite(values)) >= CHART_POINTS
-        if enough and correlation is not None and correlation <= CHART_AUTOCORRELATION:
+        if enough and all(found is not None and found <= CHART_AUTOCORRELATION for found in correlations):
             limits = individuals(values, sigmas)
             if limits is not None and _holds(limits, values):
                 return place, limits

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtri, ndtri, stdtrit
 
+from ml_exporter.statistics.charts import autocorrelation, independent_points
+
 LEARNED_WINDOWS = 20
 PROVISIONAL_WINDOWS = 5
 ALPHA_LIMIT = 0.05
@@ -169,6 +171,22 @@ def phi(values: npt.NDArray[np.float64], standard_errors: npt.NDArray[np.float64
         return 1.0
     deviations = (values[known] - mean) / standard_errors[known]
     return max(1.0, float((deviations**2).mean()))
+
+
+def independent_windows(values: npt.NDArray[np.float64]) -> int:
+    """How many independent windows those of a reference are worth; NaN (K,) is a window without a value.
+
+    A spell of weather lasts days. Where neighbours agree by more than independent ones do by chance (twice `1 / √K`),
+    they are worth fewer (`independent_points`), though never fewer than five.
+
+    >>> independent_windows(np.array([1.0, 2.0] * 15)), independent_windows(np.repeat([1.0, 2.0, 1.0, 2.0, 3.0], 6))
+    (30, 5)
+    """
+    count = int(np.count_nonzero(np.isfinite(values)))
+    correlation, points = autocorrelation(values), independent_points(values)
+    if correlation is None or points is None or correlation <= 2.0 / count**0.5:
+        return count
+    return max(PROVISIONAL_WINDOWS, int(points))
 
 
 def critical_sigmas(alpha: float, comparisons: float, windows: int, phi: float) -> float:

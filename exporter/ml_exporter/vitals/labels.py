@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ml_exporter.baseline import SCORE, Baseline
+from ml_exporter.baseline import SCORE, SELECTION, Baseline
 from ml_exporter.catalogue import Sample
 from ml_exporter.layout import Layout, Vector
-from ml_exporter.statistics.dispersion import critical_psi
 from ml_exporter.statistics.distances import psi
 from ml_exporter.units import LABEL_STATES
-from ml_exporter.vitals.windows import Windows, alpha_of
+from ml_exporter.vitals.drift import limit_of
+from ml_exporter.vitals.windows import Windows, alpha_of, psi_noise_of
 
 
 def coverage(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
@@ -25,9 +25,10 @@ def coverage(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
 def selection(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
     """PSI between the scores of labelled and of unlabelled matured predictions, with what chance alone gives.
 
-    Labelled against unlabelled, never against all: the labelled are part of those, which hides a difference. Both
-    sides share the hours of the window, so no dispersion between windows comes in, and the critical value is that of
-    independent rows. Models without scores (regression) have none.
+    Labelled against unlabelled, never against all: the labelled are part of those, which hides a difference. What gets
+    no label comes in runs (flights of one storm are cancelled together), so the reference's own windows say how far
+    the two lie apart as a rule; where they had no labels, it is as of independent rows. Models without scores
+    (regression) have none.
     """
     if not baseline.layout.is_class:
         return
@@ -37,7 +38,8 @@ def selection(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
         if found is None:
             continue
         alpha = alpha_of(windows.alpha, window.seconds, baseline.day_seconds)
-        limit = critical_psi(alpha, found.bins, int(labelled.sum()), int(unlabelled.sum()), None)
+        noise = psi_noise_of(baseline, window, SELECTION)
+        limit = limit_of(noise, found, (int(labelled.sum()), int(unlabelled.sum())), alpha)
         yield Sample("ml_label_selection_psi", (windows.model, window.name), found.value)
         yield Sample("ml_label_selection_psi_critical", (windows.model, window.name), limit)
 
