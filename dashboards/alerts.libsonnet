@@ -74,10 +74,13 @@ local now(uids) =
       ),
       panel.timeline(
         'When each alert fired',
-        'Every alert while it fires. Bad: bars that come and go (noise), or that began together (one cause). Read the first to begin first.',
-        t(firing, '{{alertname}} {{model}} {{feature}} ({{severity}})'),
+        'Every alert while it fires: orange a warning, red a page. Bad: bars that come and go (noise), or that began together (one cause). Read the first to begin first.',
+        t(
+          query.firing('model, feature, segment, version, source', 'alertname=~"$alertname",model=~"$model",team=~"$team"'),
+          '{{alertname}} {{model}} {{feature}} {{segment}} {{version}} {{source}}'
+        ),
         height=12
-      ),
+      ) + panel.leads([link.line(uids.alerts, 'Only this alert', ['alertname'])]),
     ],
   };
 
@@ -127,7 +130,7 @@ local past(uids) = {
       'none',
       [t('sum by (alertname) (count_over_time((%s)[1h:1m]))' % starts, '{{alertname}}')],
       width=12
-    ) + panel.stacked,
+    ) + panel.stacked + { interval: '1h' },
     panel.timeseries(
       'Firing and pending',
       'Alerts by severity and state. Bad: a level that does not come down.',

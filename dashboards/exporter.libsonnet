@@ -17,12 +17,12 @@ local health(job) = {
     panel.stat('Last evaluation', 'How long ago the windows were evaluated, of the oldest exporter. Bad: above the limit in the panel below: all values are old.', 's', t('time() - min(ml:exporter_last_evaluation_timestamp_seconds)', 'age'), width=4),
     panel.stat('Sources that cannot be read', 'Logs that the exporter failed to read at its last attempt. Bad: any.', none, t('count(ml:exporter_source_up == 0) or vector(0)', 'sources'), width=4) + panel.alarming(),
     panel.stat('Furthest behind', 'Time since the newest bytes were written that are not read yet, of the slowest source. Bad: above the limit in the panel of the lag.', 's', t('max(ml:exporter_source_lag_seconds)', 'lag'), width=4),
-    panel.stat('Saves its state', '1 if the last commit of the state worked, in every exporter. Bad: 0: after a crash rows would be counted twice or lost.', none, t('min(ml:exporter_state_up)', 'state'), width=4),
-    panel.stat('Runs the configuration on disk', '1 if the last reload worked, in every exporter. Bad: 0: it goes on with the old one, and would not start with the new one.', none, t('min(ml:exporter_config_last_reload_successful)', 'reload'), width=4),
+    panel.stat('Saves its state', 'Whether the last commit of the state worked, in every exporter. Bad: no: a crash now loses what was read since the last one that worked.', 'bool_yes_no', t('min(ml:exporter_state_up)', 'state'), width=4),
+    panel.stat('Runs the configuration on disk', 'Whether the last reload worked, in every exporter. Bad: no: it goes on with the old one, and would not start with the new one.', 'bool_yes_no', t('min(ml:exporter_config_last_reload_successful)', 'reload'), width=4),
     panel.timeline(
       'Firing alerts about the exporter',
-      'Every alert about the monitoring itself, while it fires. Bad: any bar.',
-      t('max by (alertname, severity, source, rule_group) (ALERTS{alertname=~"ML.+",alertname!="MLWatchdog",alertstate="firing",layer="meta",escalation=""})', '{{alertname}} {{source}} {{rule_group}} ({{severity}})'),
+      'Every alert about the monitoring itself, while it fires: orange a warning, red a page. Bad: any bar.',
+      t(query.firing('source, rule_group', 'layer="meta"'), '{{alertname}} {{source}} {{rule_group}}'),
       height=5
     ),
     panel.timeseries(
@@ -211,9 +211,7 @@ local series(uids) = {
       title: 'ML exporter',
       description: 'The exporter and its rules: does it read, keep up, evaluate and save.',
       variables: [board.several('source', 'Source', 'ml_exporter_source_up')],
-      annotations: [
-        board.firing('layer="meta"'),
-      ],
+      annotations: board.firing('layer="meta"'),
       onward: [link.to(uids.alerts, 'History of alerts', [])],
       rows: [health($._config.job), sources, join, series(uids)],
     }),

@@ -20,8 +20,15 @@ local raw(name) = query.raw(name, ['model', 'window', 'feature'], { window: '1d'
 local top(expr, count=10) = query.largest(count, expr, 'feature');
 local lines(expr) = [t(top(byFeature(expr)), '{{feature}}')];
 
-local ranking(uids) =
+local ranking(config) =
+  local uids = config.dashboardUids;
   local toFeature = link.row(uids.features, 'Only this feature', ['feature'], ['model']);
+  local page =
+    if config.exporterURL == null then [] else [{
+      title: 'Its histogram on the exporter',
+      url: std.rstripChars(config.exporterURL, '/') + '/models?model=${model:percentencode}&feature=${__data.fields.feature:percentencode}',
+      targetBlank: true,
+    }];
   local column(name, expr, unit, decimals, more=[]) =
     panel.column(name, row(byFeature(expr)), unit, [], [{ id: 'decimals', value: decimals }] + more);
   {
@@ -62,7 +69,7 @@ local ranking(uids) =
         'PSI of the last day divided by its noise floor: what the feature exceeds only by chance, learned from the reference. Bad: above 1 while PSI is also above its limit. '
         + 'The other columns say what kind of change it is: nulls, unreadable, out of range and unseen are shares above those of the reference in the last hour. '
         + 'A noise floor above 1 means that a day is too short for this feature: no alert on its drift.',
-        [panel.label('feature', [toFeature], 260)],
+        [panel.label('feature', [toFeature] + page, 260)],
         [
           column('PSI / noise floor', psi, 'none', 2, panel.redFrom(1, 'orange')),
           column('PSI', recorded('ml_feature_psi', '1d'), 'none', 3),
@@ -222,12 +229,10 @@ local values = {
         board.one('model', 'Model', 'ml_model_info'),
         board.several('feature', 'Feature', 'ml_feature_null_ratio{model="$model"}'),
       ],
-      annotations: [
-        board.newVersion($._config, 'model="$model"'),
-        board.firing('model="$model",layer=~"data|diagnostic"'),
-      ],
+      annotations: [board.newVersion($._config, 'model="$model"')] + board.firing('model="$model",layer=~"data|diagnostic"'),
+      ofModel: true,
       onward: [link.to(uids.model, 'Open the model')],
-      rows: [ranking(uids)] + [
+      rows: [ranking($._config)] + [
         section { panels: [panel.leads([link.line(uids.features, 'Only this feature', ['feature'], ['model'])]) + item for item in section.panels] }
         for section in [drift, values]
       ],

@@ -21,7 +21,7 @@ local realised(title, name, what, unit, severities, low=true, extra='', estimate
     unit,
     [t(if severities == [] then query.raw('ml_' + name, [], { window: window }, worst) else recorded('ml_' + name, { window: window }), window) for window in windows]
     + query.interval(name, '1d', worst)
-    + (if estimated then query.estimate(name, '1d', worst) else [])
+    + (if estimated then query.estimate(name, '1d', worst, low || name == 'brier_score') else [])
     + [query.reference('ml_baseline_' + name)]
     + query.limits(name, '1d', severities)
     + more,
@@ -58,8 +58,8 @@ local trust = {
   ],
 };
 
-local quality = {
-  title: 'Realised beside estimated, one day',
+local classifiers = {
+  title: 'Classifiers: realised beside estimated, one day (empty for a regression)',
   panels: [
     realised('Accuracy', 'accuracy', 'Share of labelled predictions that were right.', 'percentunit', ['warning', 'critical'], more=query.control('accuracy'), width=12),
     realised(
@@ -75,6 +75,8 @@ local quality = {
     realised('Precision', 'precision', 'Of the predicted positives, how many were right.', 'percentunit', ['warning', 'critical'], extra=' If recall stays, look at the decision threshold and the share of the classes.', windows=['1d']),
     realised('Recall', 'recall', 'Of the actual positives, how many were found.', 'percentunit', ['warning', 'critical'], extra=' If precision stays, look at the decision threshold and the share of the classes.', windows=['1d']),
     realised('F1', 'f1', 'Precision and recall in one number.', 'percentunit', ['warning'], windows=['1d']),
+    realised('Log loss', 'log_loss', 'Mean negative log likelihood of the labels, lower is better.', 'none', ['warning'], low=false, windows=['1d']),
+    realised('Brier score', 'brier_score', 'Mean squared distance of scores and labels, lower is better.', 'none', ['warning'], low=false, windows=['1d']),
     panel.timeseries(
       'Macro averages',
       'Means over the classes. Bad: below a limit, if one is set, by more than few labels explain.',
@@ -82,10 +84,14 @@ local quality = {
       [t(day('ml_' + name), name) for name in macros]
       + std.flattenArrays([query.limits(name, '1d', ['warning'], ' of ' + name) for name in macros])
     ),
+  ],
+};
+
+local regressions = {
+  title: 'Regressions: realised beside estimated, one day (empty for a classifier)',
+  panels: [
     realised('Mean absolute error', 'mean_absolute_error', 'How far predictions of a regression are from the labels, in their unit.', 'none', ['warning', 'critical'], low=false),
     realised('Root mean squared error', 'root_mean_squared_error', 'The same, with large errors weighing more.', 'none', ['warning', 'critical'], low=false, estimated=false),
-    realised('Log loss', 'log_loss', 'Mean negative log likelihood of the labels, lower is better.', 'none', ['warning'], low=false, windows=['1d']),
-    realised('Brier score', 'brier_score', 'Mean squared distance of scores and labels, lower is better.', 'none', ['warning'], low=false, windows=['1d']),
     realised('Mean error', 'mean_error', 'Label minus prediction of a regression: above 0 it predicts too little.', 'none', [], estimated=false, windows=['1d']),
   ],
 };
@@ -262,12 +268,11 @@ local labels = {
         board.several('segment_by', 'Segmented by', 'ml_labelled_rows{model="$model",segment_by!=""}'),
         board.several('segment', 'Segment', 'ml_labelled_rows{model="$model",segment_by=~"$segment_by",segment!=""}'),
       ],
-      annotations: [
-        board.newVersion($._config, 'model="$model"'),
-        board.firing('model="$model",family=~"quality|labels|baseline|segments|versions"'),
-      ],
+      annotations: [board.newVersion($._config, 'model="$model"')] + board.firing('model="$model",family=~"quality|labels|baseline|segments|versions"'),
+      ofModel: true,
+      page: '&page=labels',
       onward: [link.to(uids.model, 'Open the model')],
-      rows: [trust, quality, compared, calibration, labels],
+      rows: [trust, classifiers, regressions, compared, calibration, labels],
     }),
   },
 }

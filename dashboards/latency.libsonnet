@@ -140,10 +140,8 @@ local volume(uids) = {
         board.one('model', 'Model', 'ml_model_info'),
         board.several('version', 'Version', 'ml_model_version_info{model="$model"}'),
       ],
-      annotations: [
-        board.newVersion($._config, 'model="$model"'),
-        board.firing('model="$model",family=~"latency|errors|volume"'),
-      ],
+      annotations: [board.newVersion($._config, 'model="$model"')] + board.firing('model="$model",family=~"latency|errors|volume"'),
+      ofModel: true,
       onward: [link.to(uids.model, 'Open the model')],
       rows: [latency, volume(uids)],
     }),

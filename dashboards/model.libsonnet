@@ -65,9 +65,15 @@ local outcome(uids) =
       ) + panel.alarming('orange') + panel.onward([link.to(uids.features, 'Which features')]),
       panel.timeline(
         'Firing alerts',
-        'Every alert of this model, while it fires. Read it from the top of the page downwards: causes that began before an outcome may explain it. Bad: any bar.',
-        t('max by (alertname, severity, feature) (ALERTS{alertname=~"ML.+",alertstate="firing",escalation="",model="$model"})', '{{alertname}} {{feature}} ({{severity}})')
+        'Every alert of this model, while it fires: orange a warning, red a page. Read it from the top of the page downwards: causes that began before an outcome may explain it. Bad: any bar.',
+        t(query.firing('feature', 'model="$model"'), '{{alertname}} {{feature}}')
       ) + panel.onward([link.to(uids.alerts, 'History of its alerts')]),
+      panel.timeseries(
+        'Clearly worse than the reference',
+        'By how much the better end of the interval of each measure over one day is worse than the reference. Bad: above the limit. Below zero is not clearly worse.',
+        'percentunit',
+        [t(selected('ml:quality_baseline_loss', { window: '1d' }), '{{measure}}'), query.limit('quality_baseline_loss', '1d', 'warning')]
+      ) + toLabels,
       panel.timeseries(
         'Accuracy, and what is expected of it',
         'Share of labelled predictions that were right, with its 95 % interval for one day, and what the scores alone lead to expect of newer predictions. Bad: the whole interval below a limit. '
@@ -77,8 +83,7 @@ local outcome(uids) =
         + query.interval('accuracy', '1d', 'min')
         + query.estimate('accuracy', '1d', 'min')
         + [query.reference('ml_baseline_accuracy')]
-        + query.limits('accuracy', '1d'),
-        width=12
+        + query.limits('accuracy', '1d')
       ) + toLabels,
       panel.timeseries(
         'Mean absolute error',
@@ -86,10 +91,9 @@ local outcome(uids) =
         'none',
         query.measure('ml_mean_absolute_error', ['1d', '2h'])
         + query.interval('mean_absolute_error', '1d')
-        + query.estimate('mean_absolute_error', '1d')
+        + query.estimate('mean_absolute_error', '1d', bounded=false)
         + [query.reference('ml_baseline_mean_absolute_error')]
-        + query.limits('mean_absolute_error', '1d'),
-        width=12
+        + query.limits('mean_absolute_error', '1d')
       ) + toLabels,
       panel.timeseries(
         'Slower than agreed',
@@ -341,10 +345,8 @@ local volume(uids) = {
         board.one('model', 'Model', 'ml_model_info'),
         board.several('version', 'Version', 'ml_model_version_info{model="$model"}'),
       ],
-      annotations: [
-        board.newVersion($._config, 'model="$model"'),
-        board.firing('model="$model"'),
-      ],
+      annotations: [board.newVersion($._config, 'model="$model"')] + board.firing('model="$model"'),
+      ofModel: true,
       onward: [link.to(uids.alerts, 'History of its alerts')],
       rows: [section(uids) for section in [outcome, diagnostics, latency, volume]],
     }),

@@ -10,7 +10,7 @@ local row = query.row;
 
 // Models of the chosen teams and tiers, and what a series says about them.
 local chosen = '{team=~"$team",tier=~"$tier"}';
-local owners = '(ml:model:owner%s or ml:model:expected%s)' % [chosen, chosen];
+local owners = '(ml:model:owner%s or on (model) ml:model:expected%s)' % [chosen, chosen];
 local ofChosen(expr) = expr + ' and on (model) ' + owners;
 local firing(severity, more='') =
   'ALERTS{alertname=~"ML.+",alertstate="firing",escalation="",severity="%s",layer!="meta",team=~"$team",tier=~"$tier"%s}' % [severity, more];
@@ -26,6 +26,9 @@ local urgency = '10 * (\n%s\n)\n+ on (model) (\n%s\n)' % [worst, importance];
 
 local driftRatio = 'max by (model) (ml:feature_psi{window="1d"} / on (model, feature, window) ml:feature_psi_critical{window="1d"})';
 local lineOf = '{{model}}';
+
+// Rows of the table carry all labels of the owner, so that they merge into one a model.
+local ofOwner(expr) = row('(%s)\n* on (model) group_left (team, tier) %s' % [expr, owners]);
 
 local now(uids) =
   local toModel = link.row(uids.model, 'Open the model', ['model']);
@@ -84,24 +87,23 @@ local now(uids) =
           panel.label('team', [link.row(uids.alerts, 'Alerts of the team', ['team'])], 140),
         ],
         [
-          panel.hidden('urgency', row(urgency)),
-          panel.hidden('owner', row('group by (model, team, tier) (%s)' % owners)),
-          panel.column('State', row(worst), 'none', [toModel], panel.severity),
-          panel.column('Critical', row('count by (model) (%s)' % firing('critical')), 'none', [link.row(uids.alerts, 'Open its alerts', ['model'])], panel.redFrom(1)),
-          panel.column('Warnings', row('count by (model) (%s)' % firing('warning')), 'none', [link.row(uids.alerts, 'Open its alerts', ['model'])], panel.redFrom(1, 'orange')),
-          panel.column('Drift', row(ofChosen(driftRatio)), 'none', [link.row(uids.features, 'Open its features', ['model'])], panel.redFrom(1, 'orange') + [{ id: 'decimals', value: 2 }]),
+          panel.hidden('urgency', ofOwner(urgency)),
+          panel.column('State', ofOwner(worst), 'none', [toModel], panel.severity) { first: true },
+          panel.column('Critical', ofOwner('count by (model) (%s)' % firing('critical')), 'none', [link.row(uids.alerts, 'Open its alerts', ['model'])], panel.redFrom(1)),
+          panel.column('Warnings', ofOwner('count by (model) (%s)' % firing('warning')), 'none', [link.row(uids.alerts, 'Open its alerts', ['model'])], panel.redFrom(1, 'orange')),
+          panel.column('Drift', ofOwner(driftRatio), 'none', [link.row(uids.features, 'Open its features', ['model'])], panel.redFrom(1, 'orange') + [{ id: 'decimals', value: 2 }]),
           panel.column(
             'Worse than the reference',
-            row(ofChosen('max by (model) (ml:quality_baseline_loss{window="1d"})')),
+            ofOwner('max by (model) (ml:quality_baseline_loss{window="1d"})'),
             'percentunit',
             [link.row(uids.labels, 'Open its quality', ['model'])],
             [{ id: 'decimals', value: 1 }]
           ),
-          panel.column('Slow, 1h', row(ofChosen('max by (model) (ml:window_latency_over_limit_ratio{window="1h"})')), 'percentunit', [link.row(uids.latency, 'Open its latency', ['model'])], [{ id: 'decimals', value: 1 }]),
-          panel.column('Default answers, 1h', row(ofChosen('max by (model) (ml:prediction_fallback_ratio{window="1h"})')), 'percentunit', [toModel], [{ id: 'decimals', value: 1 }]),
-          panel.column('Predictions, 1h', row(ofChosen('max by (model) (ml:window_rows{window="1h"})')), 'short', [link.row(uids.latency, 'Open its volume', ['model'])]),
-          panel.column('Labelled, 1d', row(ofChosen('max by (model) (ml:label_coverage_ratio{window="1d"})')), 'percentunit', [link.row(uids.labels, 'Open its labels', ['model'])], [{ id: 'decimals', value: 0 }]),
-          panel.column('Newest prediction', row(ofChosen('time() - max by (model) (ml:last_prediction_timestamp_seconds)')), 's', [toModel]),
+          panel.column('Slow, 1h', ofOwner('max by (model) (ml:window_latency_over_limit_ratio{window="1h"})'), 'percentunit', [link.row(uids.latency, 'Open its latency', ['model'])], [{ id: 'decimals', value: 1 }]),
+          panel.column('Default answers, 1h', ofOwner('max by (model) (ml:prediction_fallback_ratio{window="1h"})'), 'percentunit', [toModel], [{ id: 'decimals', value: 1 }]),
+          panel.column('Predictions, 1h', ofOwner('max by (model) (ml:window_rows{window="1h"})'), 'short', [link.row(uids.latency, 'Open its volume', ['model'])]),
+          panel.column('Labelled, 1d', ofOwner('max by (model) (ml:label_coverage_ratio{window="1d"})'), 'percentunit', [link.row(uids.labels, 'Open its labels', ['model'])], [{ id: 'decimals', value: 0 }]),
+          panel.column('Newest prediction', ofOwner('time() - max by (model) (ml:last_prediction_timestamp_seconds)'), 's', [toModel]),
         ],
         { by: 'urgency', descending: true }
       ),
@@ -126,7 +128,7 @@ local now(uids) =
             'none',
             [],
             panel.severity
-          ),
+          ) { first: true },
         ],
         { by: 'Severity', descending: true },
         height=8
@@ -142,7 +144,7 @@ local before(uids) = {
       'When each model had a warning or a critical alert. Bad: red. Models that began together share a cause.',
       t('2 * %s\nor on (model) %s' % [has('critical'), has('warning')], lineOf),
       height=8
-    ) + panel.severities,
+    ) + panel.leads([link.line(uids.model, 'Open the model', ['model'])]),
     panel.timeseries(
       'Drift',
       'The largest PSI among the features of a model, in multiples of the noise floor of the feature. The ten models that were highest are shown. '
@@ -195,7 +197,7 @@ local before(uids) = {
         board.several('team', 'Team', 'ml:model:owner'),
         board.several('tier', 'Tier', 'ml:model:owner'),
       ],
-      annotations: [board.firing('severity="critical",team=~"$team",tier=~"$tier"')],
+      annotations: board.firing('team=~"$team",tier=~"$tier"'),
       onward: [link.to(uids.alerts, 'Open the alerts', ['team'])],
       rows: [section { panels: [job(item) for item in section.panels] } for section in [now(uids), before(uids)]],
     }),

@@ -39,14 +39,17 @@ local annotation(name, color, expr, title, more={}) = {
       '{{model}} {{version}}'
     ),
 
-  firing(matchers, enable=true)::
+  // Pages are marked; warnings, of which there may be many, when somebody asks for them.
+  firing(matchers):: [
     annotation(
-      'Firing alerts',
-      'red',
-      'max by (alertname, severity, model, feature) (ALERTS{alertname=~"ML.+",alertname!="MLWatchdog",alertstate="firing",escalation="",%s})' % matchers,
+      item.name,
+      item.color,
+      'group by (alertname, model, feature) (ALERTS{alertname=~"ML.+",alertstate="firing",escalation="",severity="%s",%s})' % [item.severity, matchers],
       '{{alertname}} {{model}} {{feature}}',
-      { textFormat: '{{severity}}', tagKeys: 'severity', enable: enable }
-    ),
+      { enable: item.severity == 'critical' }
+    )
+    for item in [{ name: 'Pages', color: 'red', severity: 'critical' }, { name: 'Warnings', color: 'orange', severity: 'warning' }]
+  ],
 
   // `spec`: uid, title, description, variables, annotations, rows, onward (links of every panel that has none of its own), and perhaps `from`.
   board(config, spec):: {
@@ -71,7 +74,15 @@ local annotation(name, color, expr, title, more={}) = {
         icon: 'doc',
         targetBlank: true,
       },
-    ],
+    ] + (
+      if config.exporterURL == null || !std.get(spec, 'ofModel', false) then [] else [{
+        type: 'link',
+        title: 'Page of the exporter',
+        url: std.rstripChars(config.exporterURL, '/') + '/models?model=${model:percentencode}' + std.get(spec, 'page', ''),
+        tooltip: 'Histograms, segments, and why a value is missing',
+        targetBlank: true,
+      }]
+    ),
     panels: panel.layout([
       row { panels: [panel.onward(spec.onward) + item for item in row.panels] }
       for row in spec.rows

@@ -7,13 +7,16 @@ local dashed(color) = [
   { id: 'custom.lineStyle', value: { fill: 'dash', dash: [8, 6] } },
   { id: 'links', value: [] },
 ];
-local band(from, color=[]) = [
+// The ends of a band have no line, and no entry in the legend.
+local end(color) = [
+  { id: 'color', value: { mode: 'fixed', fixedColor: color } },
   { id: 'custom.lineWidth', value: 0 },
+  { id: 'custom.hideFrom', value: { legend: true, tooltip: false, viz: false } },
+];
+local band(from, color) = end(color) + [
   { id: 'custom.fillBelowTo', value: from },
   { id: 'custom.fillOpacity', value: 15 },
-] + color;
-local invisible = [{ id: 'custom.lineWidth', value: 0 }];
-local purple = [{ id: 'color', value: { mode: 'fixed', fixedColor: 'purple' } }];
+];
 local looks = {
   'critical limit': dashed('red'),
   'warning limit': dashed('orange'),
@@ -21,11 +24,11 @@ local looks = {
   'at least': dashed('purple'),
   reference: dashed('blue'),
   // The band between the two ends of an interval.
-  'upper 95 %': band('lower 95 %'),
-  'lower 95 %': invisible,
-  'estimated$': purple,
-  'estimated at most': band('estimated at least', purple),
-  'estimated at least': invisible,
+  'upper 95 %': band('lower 95 %', 'green'),
+  'lower 95 %': end('green'),
+  'estimated$': [{ id: 'color', value: { mode: 'fixed', fixedColor: 'purple' } }],
+  'estimated at most': band('estimated at least', 'purple'),
+  'estimated at least': end('purple'),
   'expected$': dashed('semi-dark-blue'),
   'expected to': dashed('semi-dark-blue'),
   'expected from': dashed('semi-dark-blue'),
@@ -66,7 +69,13 @@ local severities = {
         overrides: overrides(targets),
       },
       options: {
-        legend: { displayMode: 'table', placement: 'bottom', showLegend: true, calcs: ['lastNotNull', 'max'] },
+        legend: {
+          displayMode: 'table',
+          // Beside a wide graph, so that many lines do not take its height.
+          placement: if width >= 12 then 'right' else 'bottom',
+          showLegend: true,
+          calcs: ['lastNotNull', 'max'],
+        },
         tooltip: { mode: 'multi', sort: 'desc' },
       },
     },
@@ -99,19 +108,19 @@ local severities = {
     options+: { colorMode: 'value' },
   },
 
-  // When each series was there.
+  // When each series was there: 1 for a warning, 2 for a critical alert.
   timeline(title, description, target, width=24, height=6)::
     panel('state-timeline', title, description, 'none', [target], width, height) + {
       fieldConfig+: {
         defaults+: {
           custom: { fillOpacity: 70, lineWidth: 0 },
-          mappings: [{ type: 'value', options: { '1': { text: 'firing', color: 'red', index: 0 } } }],
+          mappings: [severities],
         },
       },
       options: { mergeValues: true, showValue: 'never', rowHeight: 0.75, legend: { showLegend: false, displayMode: 'list', placement: 'bottom' }, tooltip: { mode: 'single', sort: 'none' } },
     },
 
-  // A row for each value of the labels that all queries keep. `columns` are {name, expr target, ...look}; labels keep their names as columns.
+  // A row for each combination of the labels, which all queries keep. Labels keep their names as columns; columns with `first` stand before them.
   // The rows are sorted by `sort`, a column or a label, before what is hidden is left out.
   table(title, description, labels, columns, sort, width=24, height=9)::
     local shown = [column for column in columns if !std.get(column, 'hidden', false)];
@@ -136,8 +145,8 @@ local severities = {
           id: 'organize',
           options: {
             excludeByName: { Time: true },
-            indexByName: { [labels[index].name]: index for index in std.range(0, std.length(labels) - 1) }
-                         + { [at(index)]: std.length(labels) + index for index in positions },
+            indexByName: { [labels[index].name]: 100 + index for index in std.range(0, std.length(labels) - 1) }
+                         + { [at(index)]: (if std.get(columns[index], 'first', false) then 0 else 200) + index for index in positions },
             renameByName: { [at(index)]: columns[index].name for index in positions },
           },
         },
@@ -165,7 +174,6 @@ local severities = {
     { id: 'thresholds', value: { mode: 'absolute', steps: [{ color: 'text', value: null }, { color: color, value: bad }] } },
     { id: 'custom.cellOptions', value: { type: 'color-text' } },
   ],
-  severities:: { fieldConfig+: { defaults+: { mappings: [severities] } } },
 
   heatmap(title, description, unit, target, width=8)::
     panel('heatmap', title, description, unit, [target { format: 'heatmap' }], width, 8) + {

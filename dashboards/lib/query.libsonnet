@@ -45,15 +45,21 @@ local named = 'model="$model"';
     $.target($.raw('ml_' + name + '_lower', [], { window: window }, worst), 'lower 95 %'),
   ],
 
-  // What is expected of the window without labels, and the ends of its own error.
-  estimate(name, window, worst='max')::
+  // What is expected of the window without labels, and the ends of its own error, within what the measure can be.
+  estimate(name, window, worst='max', bounded=true)::
     local estimated = $.raw('ml_estimated_' + name, [], { window: window }, worst);
     local half = $.raw('ml_estimated_' + name + '_error', [], { window: window });
     [
       $.target(estimated, 'estimated'),
-      $.target(estimated + ' + ' + half, 'estimated at most'),
-      $.target(estimated + ' - ' + half, 'estimated at least'),
+      $.target((if bounded then 'clamp_max(%s + %s, 1)' else '%s + %s') % [estimated, half], 'estimated at most'),
+      $.target('clamp_min(%s - %s, 0)' % [estimated, half], 'estimated at least'),
     ],
+
+  // Alerts while they fire, by some labels: 1 a warning, 2 a critical one. The rungs of an escalation and the heartbeat are left out.
+  firing(by, matchers)::
+    local of(severity) =
+      'group by (alertname, %s) (ALERTS{alertname=~"ML.+",alertname!="MLWatchdog",alertstate="firing",escalation="",severity="%s",%s})' % [by, severity, matchers];
+    '2 * %s\nor on (alertname, %s) %s' % [of('critical'), by, of('warning')],
 
   // Of the series in `expr`, those that were largest at some time in the range: the same ones over the whole panel.
   largest(count, expr, by)::

@@ -116,7 +116,7 @@ def test_panel_explains_itself(board, panel):
     assert panel["type"] in TYPES
     assert panel["fieldConfig"]["defaults"]["unit"]
     assert "Bad:" in panel["description"]
-    assert panel["interval"] == "1m"
+    assert panel["interval"] in {"1m", "1h"}
     assert panel["targets"]
     assert [item["refId"] for item in panel["targets"]] == [chr(65 + place) for place in range(len(panel["targets"]))]
     for item in (panel, *panel["targets"]):
@@ -180,12 +180,15 @@ def test_bands_have_both_their_ends(board):
 
 
 @boards
-def test_deployments_and_firing_alerts_are_marked(board):
-    marked = {item["name"]: item["expr"] for item in board["annotations"]["list"]}
+def test_deployments_and_pages_are_marked_and_warnings_on_request(board):
+    marked = {item["name"]: item for item in board["annotations"]["list"]}
     if board["uid"] not in FLEET:
-        assert "ml_model_version_info" in marked["New version"]
-        assert 'alertstate="firing",escalation="",model="$model"' in marked["Firing alerts"]
-    assert "escalation" in "".join(marked.values()) or board["uid"] == "ml-alerts"
+        assert "ml_model_version_info" in marked["New version"]["expr"]
+        assert 'severity="critical",model="$model"' in marked["Pages"]["expr"]
+    if board["uid"] != "ml-alerts":  # its panels show them all
+        assert (marked["Pages"]["enable"], marked["Warnings"]["enable"]) == (True, False)
+        assert 'severity="warning"' in marked["Warnings"]["expr"]
+        assert all('alertstate="firing",escalation=""' in marked[name]["expr"] for name in ("Pages", "Warnings"))
 
 
 @each_panel

@@ -68,3 +68,17 @@ def test_orphans_are_found_in_every_folder_below_out(tmp_path):
     for path in old:
         path.touch()
     assert sorted(generate.check(tmp_path, files)) == sorted(str(path.relative_to(tmp_path)) for path in old)
+
+
+def test_the_pages_of_the_exporter_are_linked_where_its_address_is_known(by_jsonnet_alone):
+    """What Grafana cannot show: the histogram of a feature beside that of the reference."""
+    page = "https://ml.test/models?model=${model:percentencode}"
+    text = rjsonnet.evaluate_snippet(
+        "x", f"({MIXIN} + {{ _config+:: {{ exporterURL: 'https://ml.test/' }} }}).grafanaDashboards"
+    )
+    boards = json.loads(text)
+    for name in ("ml-model", "ml-features", "ml-labels", "ml-latency"):
+        (link,) = [item for item in boards[f"{name}.json"]["links"] if item["title"] == "Page of the exporter"]
+        assert link["url"].startswith(page)
+    assert f"{page}&feature=${{__data.fields.feature:percentencode}}" in json.dumps(boards["ml-features.json"])
+    assert page not in json.dumps(by_jsonnet_alone["boards"])
