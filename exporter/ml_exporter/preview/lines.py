@@ -101,6 +101,7 @@ def _bars(axis: Axes, times: Floats, ends: Floats, color: str, gid: str) -> None
     ]
     if bars:
         axis.add_patch(PathPatch(Path.make_compound_path(*bars), color=color, alpha=0.7, linewidth=0, gid=gid))
+        axis.autoscale_view()  # a patch does not do it
 
 
 def _last(line: Line) -> str:
