@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from ml_exporter.catalogue import Sample
-from ml_exporter.facts.answers import ModelSummary
+from ml_exporter.facts.answers import ModelSummary, Value
 from ml_exporter.facts.answers.models import State
-from ml_exporter.facts.companions import CRITICAL
+from ml_exporter.facts.companions import CRITICAL, area
+from ml_exporter.facts.valued import Valuer, in_order, places
 from ml_exporter.facts.views import View
 from ml_exporter.facts.windows import matures
 from ml_exporter.facts.words import duration
@@ -35,7 +36,19 @@ def summary(view: View) -> ModelSummary:
         {window.name: int(layout.cells(window.vector, "rows")["rows"][0]) for window in view.windows.current},
         len(layout.features),
         tuple(name for name, reached in strengths.items() if reached > 1.0),
+        tuple(_outcome(view)),
     )
+
+
+def _outcome(view: View) -> Iterator[Value]:
+    """Quality and latency over one window; nothing while gauges are withheld."""
+    windows = {window.name: window.seconds for window in view.windows.current}
+    main = "1d" if "1d" in windows else max(windows, key=lambda name: windows[name], default="")
+    keys = (key for key in view.by_series if area(key[0]) in ("quality", "latency"))
+    valuer = Valuer(view.known.name, view.by_series)
+    for place in in_order(places(keys)):
+        if place.window == main and place.is_whole and "class" not in place.labels:
+            yield valuer.value(place)
 
 
 def drifted(view: View) -> Mapping[str, float]:

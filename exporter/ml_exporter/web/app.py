@@ -12,8 +12,6 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..facts import Facts
-from ..facts.answers import Models, ModelSummary
-from ..facts.answers.models import State
 from .api import Api
 from .derived import Derived
 from .links import feature_path, link_from, model_path, page_of
@@ -58,7 +56,7 @@ def create_app(
     """
     pages, derived = Pages(version, runbooks), Derived()
     routes = _Routes(newest, clock, pages, derived)
-    people = People((routes.facts, routes.models), routes.at, pages, derived)
+    people = People(routes.facts, routes.at, pages, derived)
     router = Router(
         [
             Route("/metrics", routes.metrics),
@@ -143,13 +141,6 @@ class _Routes:
         snapshot = self._newest()
         return None if snapshot is None else snapshot.facts
 
-    def models(self) -> Models | None:
-        """The list of models."""
-        snapshot = self._newest()
-        if snapshot is None or snapshot.facts is not None:
-            return None if snapshot is None or snapshot.facts is None else snapshot.facts.models()
-        return Models(snapshot.rendered_at, snapshot.ready, tuple(map(_summary, snapshot.models)))
-
     def at(self, request: Request) -> At:
         """Where and when the page that is asked for is made."""
         page, snapshot = page_of(request.scope), self._newest()
@@ -176,14 +167,6 @@ def _asked(request: Request) -> Asked:
 
 def _names(snapshot: Snapshot | None) -> tuple[str, ...]:
     return () if snapshot is None else tuple(row.name for row in snapshot.models)
-
-
-def _summary(row: ModelRow) -> ModelSummary:
-    state: State = "ok" if row.state == "ok" else "no predictions" if row.state == "no predictions yet" else "trouble"
-    troubles = (row.state,) if state == "trouble" else ()
-    last, rows = row.last_prediction_seconds, {} if row.rows_1d is None else {"longest": row.rows_1d}
-    start = (row.name, row.task, row.team, row.tier, state, troubles, (), row.versions, last, None)
-    return ModelSummary(*start, rows, 0, ())
 
 
 class _ChunkedResponse(Response):

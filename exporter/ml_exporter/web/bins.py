@@ -9,8 +9,6 @@ from ..facts.answers import Bin, FeatureFacts, FeatureWindow, PsiBin
 from .charts import Bar, histogram
 from .words import share
 
-CARRIED = 0.8
-"""The bins that carry a PSI are the fewest that make up this share of it."""
 MOST_BARS, MOST_ROWS = 24, 50
 
 
@@ -19,6 +17,8 @@ class BinRow:
     """One bin in a table. Shares are of the valid values."""
 
     label: str
+    short: str
+    """The label where there is little room."""
     reference: float | None
     current: float | None
     count: int
@@ -51,15 +51,15 @@ def full_histogram(feature: FeatureFacts, window: FeatureWindow) -> Histogram | 
 
 
 def carrying(bins: Sequence[Bin]) -> tuple[int, ...]:
-    """Places of the fewest bins that make up `CARRIED` of the PSI, the strongest first; none without a PSI."""
+    """Places of the bins that are more than an equal part of the PSI, the strongest first; none without a PSI.
+
+    >>> part = lambda share: PsiBin("", None, None, 0, None, 0, None, (), share)
+    >>> carrying([part(0.1), part(0.5), part(0.1), part(0.3)]), carrying([part(0.0)])
+    ((1, 3), ())
+    """
     parts = [(item.contribution or 0.0, place) for place, item in enumerate(bins) if isinstance(item, PsiBin)]
-    left, found = CARRIED * sum(part for part, _ in parts), []
-    for part, place in sorted(parts, key=lambda item: -item[0]):
-        if left <= 0 or part <= 0:
-            break
-        found.append(place)
-        left -= part
-    return tuple(found)
+    equal = sum(part for part, _ in parts) / max(1, len(parts))
+    return tuple(place for part, place in sorted(parts, key=lambda item: -item[0]) if part > equal)
 
 
 def _histogram(feature: FeatureFacts, window: FeatureWindow, bins: Sequence[Bin]) -> Histogram:
@@ -67,11 +67,13 @@ def _histogram(feature: FeatureFacts, window: FeatureWindow, bins: Sequence[Bin]
     rows = [_row(item, place in strong) for place, item in enumerate(bins)]
     shown, left_out = _cut(feature, rows, MOST_ROWS)
     drawn, not_drawn = _cut(feature, rows, MOST_BARS if feature.kind == "categorical" else MOST_ROWS)
-    bars = [Bar(row.label, row.reference, row.current, row.carries) for row in drawn]
+    bars = [Bar(row.short, row.reference, row.current, row.carries) for row in drawn]
     if not_drawn:
         bars.append(Bar(f"{len(not_drawn):,} more", *_sums(not_drawn)[:2]))
     about = f"Shares of {feature.name[:100]} by bin, in the reference and over {window.name}."
-    about += f" The drift is carried by {', '.join(rows[place].label[:40] for place in strong[:5])}." if strong else ""
+    about += (
+        f" Most of the PSI comes from {', '.join(rows[place].label[:40] for place in strong[:5])}." if strong else ""
+    )
     return Histogram(
         histogram(bars, about), tuple(shown), _rest(left_out), tuple(rows[place].label for place in strong)
     )
@@ -79,7 +81,17 @@ def _histogram(feature: FeatureFacts, window: FeatureWindow, bins: Sequence[Bin]
 
 def _row(item: Bin, carries: bool) -> BinRow:
     contribution = item.contribution if isinstance(item, PsiBin) else None
-    return BinRow(item.label, item.baseline_share, item.share, item.count, contribution, carries)
+    return BinRow(item.label, _short(item), item.baseline_share, item.share, item.count, contribution, carries)
+
+
+def _short(item: Bin) -> str:
+    """A range by its ends; a category as it is."""
+    low, high = item.lower, item.upper
+    if low is None and high is None:
+        return item.label
+    if low is None or high is None:
+        return f"< {high:g}" if low is None else f"≥ {low:g}"
+    return f"{low:g}–{high:g}"
 
 
 def _cut(feature: FeatureFacts, rows: list[BinRow], most: int) -> tuple[list[BinRow], list[BinRow]]:

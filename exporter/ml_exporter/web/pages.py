@@ -13,6 +13,7 @@ from ..facts import Facts
 from ..facts.answers import FeatureFacts, LabelFacts, ModelFacts, Models, OutlierFacts, Rejected
 from . import views, words
 from .charts import meter
+from .feature_view import feature_view
 from .links import Link, feature_path, model_path, runbook_path
 from .now import now
 from .rows import rows_of
@@ -90,9 +91,9 @@ class Pages:
         """What the Content-Security-Policy allows as style."""
         self._runbooks = read_runbooks(runbooks)
 
-    def landing(self, at: At, models: Models | None, linked: bool) -> str:
-        """The models and how they are; without any before the first evaluation. `linked` if they have pages."""
-        return self._render("landing.html", at, linked=linked, **views.models_view(models))
+    def landing(self, at: At, models: Models | None) -> str:
+        """The models and how they are; without any before the first evaluation."""
+        return self._render("landing.html", at, **views.models_view(models))
 
     def model(self, at: At, facts: ModelFacts) -> str:
         """One model: outcome first, then what may explain it."""
@@ -100,7 +101,7 @@ class Pages:
 
     def feature(self, at: At, facts: FeatureFacts) -> str:
         """One feature beside the reference, and over time."""
-        return self._render("feature.html", at, **views.feature_view(facts))
+        return self._render("feature.html", at, **feature_view(facts))
 
     def labels(self, at: At, facts: LabelFacts) -> str:
         """The labels of a model: how many, how late."""

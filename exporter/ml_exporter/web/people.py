@@ -7,21 +7,20 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from ..facts import Facts
-from ..facts.answers import Models
 from .derived import Derived
 from .pages import At, Pages
 
-Source = tuple[Callable[[], Facts | None], Callable[[], Models | None]]
-"""The newest facts, and the list of models."""
 Show = Callable[[Facts, At, Request], str | None]
 """Makes a page; None where a name is not configured."""
 
 
 class People:
-    """Pages of facts. `source` gives the newest, or None before the first evaluation; `at` what a page needs beside."""
+    """Pages of facts. `facts` gives the newest, or None before the first evaluation; `at` what a page needs beside."""
 
-    def __init__(self, source: Source, at: Callable[[Request], At], pages: Pages, derived: Derived) -> None:
-        self._facts, self._models = source
+    def __init__(
+        self, facts: Callable[[], Facts | None], at: Callable[[Request], At], pages: Pages, derived: Derived
+    ) -> None:
+        self._facts = facts
         self._at = at
         self._pages = pages
         self._derived = derived
@@ -49,11 +48,9 @@ class People:
         return answer
 
     async def _landing(self, request: Request) -> Response:
-        at = self._at(request)
-        return HTMLResponse(await self._derived.run(lambda: self._list(at)))
-
-    def _list(self, at: At) -> str:
-        return self._pages.landing(at, self._models(), self._facts() is not None)
+        facts, at = self._facts(), self._at(request)
+        page = await self._derived.run(lambda: self._pages.landing(at, facts.models() if facts else None))
+        return HTMLResponse(page)
 
     def _model(self, facts: Facts, at: At, request: Request) -> str | None:
         found = facts.model(request.path_params["model"])

@@ -12,10 +12,19 @@ LESS_IS_BETTER = frozenset(
 """Measures of quality that are worse the higher they are."""
 EITHER_SIDE = frozenset({"ml_calibration_gap", "ml_mean_error"})
 """Measures of quality that are worse the further they are from zero."""
+_TITLES = {
+    "ml_feature_null_ratio": "Nulls",
+    "ml_feature_invalid_ratio": "Unreadable values",
+    "ml_feature_out_of_range_ratio": "Out of range",
+    "ml_feature_unseen_category_ratio": "Unseen categories",
+    "ml_window_rows": "Predictions",
+    "ml_window_latency_seconds": "Latency",
+}
 _PREFIXES = ("ml_", "feature_", "prediction_", "window_")
 _SUFFIXES = ("_ratio", "_seconds", "_sigmas")
 _SPELLED = {"psi": "PSI", "js": "JS", "ks": "KS", "f1": "F1", "roc": "ROC", "auc": "AUC", "r2": "R²"}
-_KNOWN_FROM_PAGE = ("baseline", "feature", "segment_by", "segment")
+_REASONS = {"interval": "no interval: {}", "estimated": "no estimate: {}", "critical": "no noise floor: {}"}
+_KNOWN_FROM_PAGE = ("feature", "segment_by", "segment")
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,8 @@ def title(metric: str) -> str:
     >>> title("ml_feature_psi"), title("ml_window_latency_over_limit_ratio"), title("ml_roc_auc")
     ('PSI', 'Latency over limit', 'ROC AUC')
     """
+    if metric in _TITLES:
+        return _TITLES[metric]
     short = metric
     for prefix in _PREFIXES:
         short = short.removeprefix(prefix)
@@ -74,9 +85,7 @@ def is_beyond(value: Value) -> bool | None:
 
 
 def _row(value: Value) -> Row:
-    about = ", ".join(
-        item if key == "class" else f"{key} {item}" for key, item in value.labels.items() if key not in _KNOWN_FROM_PAGE
-    )
+    about = ", ".join(filter(None, (_label(key, item) for key, item in value.labels.items())))
     with_interval = value.lower is not None and value.upper is not None
     return Row(
         title(value.metric),
@@ -91,6 +100,14 @@ def _row(value: Value) -> Row:
         tuple(_notes(value)),
         is_beyond(value),
     )
+
+
+def _label(key: str, item: str) -> str:
+    """A label in words; nothing for what the page says anyway."""
+    if key in _KNOWN_FROM_PAGE or (key, item) == ("baseline", "reference"):
+        return ""
+    named = {"class": item, "baseline": f"against {item.replace('_', ' ')}", "q": f"quantile {item}"}
+    return named.get(key, f"{key} {item}")
 
 
 def _limit(value: Value) -> str:
@@ -114,7 +131,7 @@ def _limit(value: Value) -> str:
 
 def _notes(value: Value) -> Iterator[str]:
     for what, reason in value.missing.items():
-        yield reason if what == "value" else f"no {what}: {reason}"
+        yield _REASONS.get(what, "{}").format(reason)
     if value.previous_30d is not None:
         yield f"30 days before: {text(value, value.previous_30d)}"
     if value.estimated is not None:

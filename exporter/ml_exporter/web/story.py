@@ -1,19 +1,16 @@
 """What a model's facts come to, in sentences: whether something moved, and whether it is pipeline, data or model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from ..facts.answers import FeatureSummary, ModelFacts, ModelSummary, Value
 from .rows import is_beyond, text, title
+from .words import counted
 
 BAD, LOOK, GOOD, WAIT = "bad", "look", "good", "wait"
-STATES = {
-    "ok": "ok",
-    "no predictions": "no predictions yet",
-    "stale": "stale: its last window ended too long ago",
-    "trouble": "trouble with a source",
-}
-_ROW_OF_STATES = {"trouble": 0, "stale": 1, "no predictions": 3}
+_ORDER = {BAD: 0, LOOK: 1, WAIT: 2, GOOD: 3}
+_OUTCOME = frozenset({"quality", "latency"})
 
 
 @dataclass(frozen=True)
@@ -33,23 +30,50 @@ def level_of(summary: ModelSummary) -> str:
         return BAD
     if summary.state == "no predictions":
         return WAIT
-    return LOOK if summary.features_beyond else GOOD
+    return LOOK if summary.features_beyond or beyond(summary.outcome) else GOOD
 
 
 def rank(summary: ModelSummary) -> tuple[int, str, str]:
     """Order of a list of models: what is wrong first, then by tier, then by name."""
-    healthy = 2 if summary.features_beyond else 4
-    return _ROW_OF_STATES.get(summary.state, healthy), summary.tier, summary.name
+    return _ORDER[level_of(summary)], summary.tier, summary.name
+
+
+def outcome_of(summary: ModelSummary) -> tuple[str, ...]:
+    """What is wrong with quality and latency of a model in a list, in sentences."""
+    return tuple(_sentence(value) for value in beyond(summary.outcome))
 
 
 def findings(facts: ModelFacts) -> tuple[Finding, ...]:
     """What is noteworthy of a model, the worst first."""
-    return (*_pipeline(facts), *_outcome(facts.values), *_features(facts.features), *_others(facts.values))
+    outcome = [value for value in facts.values if value.area in _OUTCOME]
+    others = [value for value in facts.values if value.area not in _OUTCOME]
+    main = main_window(facts)
+    return (
+        *_pipeline(facts),
+        *(Finding(LOOK, "Outcome", text) for text in _sentences(outcome, main)),
+        *_features(facts.features),
+        *(Finding(LOOK, "Answers and rows", text) for text in _sentences(others, main)),
+    )
 
 
-def beyond(values: Sequence[Value]) -> list[Value]:
+def told(found: Sequence[Finding], most: int = 4) -> Iterator[Finding]:
+    """Findings to be read at once: so many of each kind, and how many more there are."""
+    for what, same in groupby(found, key=lambda item: item.what):
+        listed = list(same)
+        yield from listed[:most]
+        if len(listed) > most:
+            yield Finding(listed[-1].level, what, f"{len(listed) - most:,} more, marked below")
+
+
+def beyond(values: Iterable[Value]) -> list[Value]:
     """The values that are beyond what they are judged by."""
     return [value for value in values if is_beyond(value)]
+
+
+def main_window(facts: ModelFacts) -> str:
+    """The window that is shown first: a day, or else the longest."""
+    lengths = {window.name: window.length_seconds for window in facts.windows}
+    return "1d" if "1d" in lengths else max(lengths, key=lambda name: lengths[name], default="")
 
 
 def _pipeline(facts: ModelFacts) -> Iterator[Finding]:
@@ -59,28 +83,33 @@ def _pipeline(facts: ModelFacts) -> Iterator[Finding]:
         yield Finding(BAD, "Pipeline", facts.stale)
 
 
-def _outcome(values: Sequence[Value]) -> Iterator[Finding]:
-    for value in beyond([value for value in values if value.area in {"quality", "latency"}]):
-        yield Finding(LOOK, "Outcome", _sentence(value))
+def _sentences(values: Iterable[Value], main: str) -> Iterator[str]:
+    """A sentence for each vital that is beyond something, of the main window if it is, with the other windows named."""
+    found: dict[tuple[str, str], list[Value]] = {}
+    for value in beyond(values):
+        found.setdefault((value.metric, _about(value)), []).append(value)
+    for same in found.values():
+        first = next((value for value in same if value.window == main), same[-1])
+        others = ", ".join(dict.fromkeys(value.window for value in same if value.window != first.window))
+        yield _sentence(first) + (f"; also over {others}" if others else "")
 
 
 def _features(features: Sequence[FeatureSummary]) -> Iterator[Finding]:
-    for area, words in (("data", "unreadable, missing or unknown values"), ("drift", "distributed differently")):
-        names = tuple(item.name for item in features if beyond([value for value in item.values if value.area == area]))
+    for area, words in (("data", "missing, unreadable or unknown values"), ("drift", "distributed differently")):
+        names = tuple(item.name for item in features if beyond(value for value in item.values if value.area == area))
         if names:
-            count = f"{len(names):,} of {len(features):,} features" if len(features) > 1 else "The feature"
-            yield Finding(LOOK, "Data", f"{count} beyond the noise of the reference ({words}):", names)
+            count = f"{len(names):,} of {counted(len(features), 'feature')}"
+            yield Finding(LOOK, "Data", f"{count}: {words}, beyond the noise of the reference.", names)
 
 
-def _others(values: Sequence[Value]) -> Iterator[Finding]:
-    rest = [value for value in values if value.area not in {"quality", "latency"}]
-    for value in beyond(rest):
-        yield Finding(LOOK, "Outcome" if value.area == "labels" else "Answers", _sentence(value))
+def _about(value: Value) -> str:
+    return ", ".join(item for key, item in value.labels.items() if key != "baseline" or item != "reference")
 
 
 def _sentence(value: Value) -> str:
-    over = f" over {value.window}" if value.window else ""
-    about = ", ".join(item for key, item in value.labels.items() if key not in {"baseline", "q"})
-    name = title(value.metric) + (f" of {about}" if about else "") + over
+    about, over = _about(value), f" over {value.window}" if value.window else ""
+    ends = () if value.lower is None or value.upper is None else (value.lower, value.upper)
+    interval = f" (95 %: {' to '.join(text(value, end) for end in ends)})" if ends else ""
     against = "" if value.baseline is None else f", {text(value, value.baseline)} in the reference"
-    return f"{name} is {text(value, value.value)}{against}"
+    name = title(value.metric) + (f" of {about}" if about else "")
+    return f"{name} is {text(value, value.value)}{over}{interval}{against}"

@@ -4,21 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..facts.answers import (
-    FeatureFacts,
     FeatureSummary,
-    FeatureWindow,
     LabelFacts,
     ModelFacts,
     Models,
     SegmentFacts,
     Value,
 )
-from .bins import Histogram, full_histogram, psi_histogram
 from .charts import Bar, histogram
 from .rows import Row, is_beyond, rows_of, text, title
-from .story import GOOD, Finding, findings, level_of, rank
-from .trends import coverage, feature_trends
-from .words import duration, number, utc
+from .story import GOOD, Finding, findings, level_of, main_window, outcome_of, rank, told
+from .trends import coverage
+from .words import duration, number
 
 MOST_FEATURES, MOST_SEGMENTS, MOST_COLUMNS, MOST_ROWS = 20, 50, 6, 100
 _AREAS = (
@@ -63,35 +60,28 @@ class Pivot:
     left_out: int
 
 
-@dataclass(frozen=True)
-class WindowView:
-    """A feature over one window."""
-
-    facts: FeatureWindow
-    psi: Histogram
-    full: Histogram | None
-    rows: tuple[Row, ...]
-    verdict: str
-
-
 def models_view(facts: Models | None) -> Mapping[str, object]:
     """The list of models: what is wrong first, then by tier."""
     ranked = sorted(facts.models, key=rank) if facts else []
-    return {"models": [(item, level_of(item)) for item in ranked]}
+    return {"models": [(item, level_of(item), outcome_of(item)) for item in ranked]}
 
 
 def model_view(facts: ModelFacts) -> Mapping[str, object]:
     """One model."""
     found = findings(facts)
+    main = main_window(facts)
     whole = [value for value in facts.values if "class" not in value.labels]
+    outcome = [value for area in ("quality", "latency") for value in whole if value.area == area]
     by_class = [value for value in facts.values if "class" in value.labels]
     lengths = {window.name: window.length_seconds for window in facts.windows}
     rows = [_feature_row(item, lengths) for item in facts.features]
     return {
         "facts": facts,
-        "findings": found,
+        "findings": list(told(found)),
         "level": _worst(found, level_of(facts.summary)),
-        "outcome": rows_of(value for area in ("quality", "latency") for value in whole if value.area == area),
+        "main": main,
+        "outcome": rows_of(value for value in outcome if value.window == main),
+        "other_outcome": _group("", (value for value in outcome if value.window != main)),
         "outcome_by_class": _group("By class", (value for value in by_class if value.area == "quality")),
         "groups": [
             group
@@ -106,17 +96,6 @@ def model_view(facts: ModelFacts) -> Mapping[str, object]:
             default="",
         ),
         "segments": _pivot(facts.segments),
-    }
-
-
-def feature_view(facts: FeatureFacts) -> Mapping[str, object]:
-    """One feature."""
-    return {
-        "facts": facts,
-        "windows": [_window_view(facts, window) for window in facts.windows],
-        "summaries": [(f"Over {window.name}", window.summary) for window in facts.windows],
-        "trends": feature_trends(facts),
-        "since": _since(facts),
     }
 
 
@@ -196,36 +175,3 @@ def _pivot(segments: Sequence[SegmentFacts]) -> Pivot:
         rows = ", ".join(f"{number(count)} ({window})" for window, count in segment.rows.items())
         lines.append((segment.by, segment.value, rows, tuple(texts.get(key, "–") for key in chosen)))
     return Pivot(tuple(columns[key] for key in chosen), tuple(lines), max(0, len(segments) - MOST_SEGMENTS))
-
-
-def _window_view(facts: FeatureFacts, window: FeatureWindow) -> WindowView:
-    psi = psi_histogram(facts, window)
-    return WindowView(window, psi, full_histogram(facts, window), rows_of(window.values), _verdict(window))
-
-
-def _since(facts: FeatureFacts) -> str:
-    """In words, since which day the days of a drifted feature stand above the noise floor of its window of a day."""
-    limits = [
-        value.critical for window in facts.windows[:1] for value in window.values if value.metric == "ml_feature_psi"
-    ]
-    if not limits or limits[0] is None or facts.windows[0].name != "1d":
-        return ""
-    first = None
-    for day in reversed(facts.days):
-        if day.psi is not None and day.psi > limits[0]:
-            first = day.start_at
-        elif day is not facts.days[-1]:
-            break
-    return "" if first is None else f"Its days stand above that since {utc(first)[:10]}."
-
-
-def _verdict(window: FeatureWindow) -> str:
-    """In words, whether the feature drifted."""
-    if window.psi is None:
-        return f"No PSI: {window.missing.get('psi', 'nothing to compare')}."
-    found = next((value for value in window.values if value.metric == "ml_feature_psi" and value.strength), None)
-    if found is None or found.critical is None or found.strength is None:
-        return f"PSI {number(window.psi)}; there is no noise floor to judge it by."
-    judged = "beyond" if found.strength > 1 else "within"
-    times = f" ({number(found.strength)} times)" if found.strength > 1 else ""
-    return f"PSI {number(window.psi)} is {judged} the noise floor of {number(found.critical)}{times}."

@@ -60,15 +60,15 @@ def share(value: float | None) -> str:
 def duration(seconds: float | None) -> str:
     """A duration in its two largest units.
 
-    >>> duration(93_784.0), duration(60.0), duration(0.25), duration(-5.0), duration(None)
-    ('1 d 2 h', '1 min', '0.25 s', '-5 s', '–')
+    >>> duration(93_784.0), duration(60.0), duration(0.0251), duration(-5.0), duration(0.0), duration(None)
+    ('1 d 2 h', '1 min', '25.1 ms', '-5 s', '0 s', '–')
     """
     if seconds is None or not math.isfinite(seconds):
         return NONE
     if seconds < 0:
         return f"-{duration(-seconds)}"
     if seconds < 10:
-        return f"{seconds:.3g} s"
+        return f"{number(1000 * seconds)} ms" if 0 < seconds < 1 else f"{seconds:.3g} s"
     left, words = round(seconds), list[str]()
     for size, unit in _UNITS:
         count, left = divmod(left, int(size))

@@ -41,6 +41,8 @@ class ModelSummary:
     """Watched features."""
     features_beyond: tuple[str, ...]
     """Features with a PSI beyond its critical value over the longest window of features, the strongest first."""
+    outcome: tuple[Value, ...] = ()
+    """Quality and latency of the whole model over `1d`, or else over its longest window."""
 
 
 @dataclass(frozen=True)
