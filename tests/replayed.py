@@ -3,8 +3,10 @@
 import math
 
 from ml_exporter.exposition import Renderer
-from ml_exporter.replaying import replay
+from ml_exporter.recorded import Recorded
+from ml_exporter.replaying import Replaying, replay
 from ml_exporter.serve import Exporter
+from ml_exporter.waiting import Arrivals
 
 OF_THE_PROCESS = (
     "ml_exporter_build_info",
@@ -16,10 +18,6 @@ OF_THE_PROCESS = (
     "ml_exporter_clock_jumps_total",
     "ml_exporter_dead_letter_failures_total",
     "ml_exporter_series_dropped_total",
-    "ml_exporter_rows_read_total",
-    "ml_exporter_rows_rejected_total",
-    "ml_exporter_files_lost_total",
-    "ml_exporter_source_lag_",
     "process_",
     "python_",
 )
@@ -57,7 +55,15 @@ def served(path, arriving, times, shown_from=0):
 
 
 def replayed(loaded, logs, times):
-    """Yield the same of a replay."""
+    """Yield the same of a replay of rows by model."""
     renderer = Renderer()
     for instant in replay(loaded, logs, times):
         yield comparable(renderer.render(instant.samples))
+
+
+def replayed_files(loaded, times):
+    """Yield the same of a replay of the files, with the lines that no parser could read."""
+    renderer = Renderer()
+    with Recorded(loaded) as logs:
+        for instant in Replaying(loaded).run([Arrivals(logs.pieces())], times):
+            yield comparable(renderer.render(instant.samples))

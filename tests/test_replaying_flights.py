@@ -1,6 +1,6 @@
 """A replay of a day of real flights is, byte for byte, what an exporter showed that was fed at the same times.
 
-Late labels, two versions side by side, segments, comparisons with earlier windows, spoiled rows.
+Late labels, two versions side by side, segments, comparisons with earlier windows, spoiled rows, refused lines.
 """
 
 import json
@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 from tests import flight_logs
-from tests.replayed import replayed, served
+from tests.replayed import replayed_files, served
 
 from ml_exporter.loading import load
-from ml_exporter.recorded import read_played
 
 STEP_US = 1_800_000_000
 
@@ -49,6 +48,23 @@ def spoiled(number, row):
     return row
 
 
+def with_refused(log, rows):
+    """The rows, and refused lines among them, each written with the row above; the first, with the one below."""
+    for number, row in enumerate(rows):
+        at, refused = micros(row["timestamp"].removesuffix("Z")), {}
+        if number % 70 == 0:
+            refused["future"] = json.dumps(row | {"timestamp": "2031-01-01T00:00:00Z"}).encode()
+        if number % 90 == 0 and log == "predictions":
+            refused["too_late"] = json.dumps(row | {"timestamp": "2012-01-01T00:00:00Z"}).encode()
+        if number % 110 == 0:
+            refused["missing_column"] = json.dumps({name: row[name] for name in row if name != "timestamp"}).encode()
+        if number % 130 == 0:
+            refused["bad_timestamp"] = json.dumps(row | {"timestamp": "noon"}).encode()
+        malformed = [b'{"timestamp": '] * (number % 50 == 0)
+        lines = [*malformed[number:], json.dumps(row).encode(), *refused.values(), *malformed[:number]]
+        yield from ((at, line + b"\n") for line in lines)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Two days of flights, with the labels of the second."""
@@ -68,7 +84,7 @@ def recorded(folder):
         rows = [json.loads(line) for line in log.read_bytes().splitlines()]
         if name == "predictions":
             rows = [spoiled(number, row) for number, row in enumerate(rows)]
-        found[log] = [(micros(row["timestamp"].removesuffix("Z")), json.dumps(row).encode() + b"\n") for row in rows]
+        found[log] = list(with_refused(name, rows))
         assert found[log] == sorted(found[log], key=lambda row: row[0])
         log.write_bytes(b"")
     return found
@@ -78,11 +94,13 @@ def test_a_day_of_flights(folder):
     rows, path = recorded(folder), folder / "ml-exporter.yaml"
     shown = list(served(path, rows, range(BEGIN, END, STEP_US), DAY))
     loaded = load(path)
-    logs = {"flight_delay": read_played(loaded, "flight_delay")}
-    for expected, found in zip(shown, replayed(loaded, logs, range(DAY, END, STEP_US)), strict=True):
+    for expected, found in zip(shown, replayed_files(loaded, range(DAY, END, STEP_US)), strict=True):
         assert found == expected
     text = "\n".join(found)
     for part in ('segment="JFK"', 'peer="2013.', 'baseline="previous"', "ml_accuracy{", 'kind="unknown_column",'):
         assert part in text
     violations = [line for line in found if line.startswith("ml_schema_violations_total{")]
     assert all(float(line.split()[-1]) > 0 for line in violations)
+    rejected = [line for line in found if line.startswith("ml_exporter_rows_rejected_total{")]
+    for reason in ("malformed", "future", "too_late", "missing_column", "bad_timestamp"):
+        assert max(float(line.split()[-1]) for line in rejected if f'"{reason}"' in line) > 5

@@ -8,25 +8,26 @@ all predictions that have arrived since the last one, in the order of arrival, t
 `serve` does when it reads a source with predictions and one with labels.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ml_exporter.budget import AnySample
 from ml_exporter.catalogue import Sample
 from ml_exporter.charting import remember
+from ml_exporter.config import streams_of
 from ml_exporter.counting import Counting
 from ml_exporter.faults import Played, as_batch
-from ml_exporter.faults.played import ARRIVAL
+from ml_exporter.faults.played import LINE
 from ml_exporter.loading import Loaded
 from ml_exporter.pipeline import Prepared
 from ml_exporter.publishing import finish, ready
-from ml_exporter.records import Ints, Role
+from ml_exporter.records import Ints
 from ml_exporter.starting import countings_of
+from ml_exporter.tallies import Tallies
+from ml_exporter.waiting import LABELS, LINES, PREDICTIONS, Arrivals, Piece, times_of
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Instant:
     """What a scrape at an instant would have shown, without `up`, which is Prometheus' own.
 
     The samples of the models as `serve` publishes them, within the limits of their series; of the exporter itself
-    `ml_exporter_series`, the time of the evaluation, and that every source was up: what the rules read. What a process
-    says of itself (memory, lag, build) has no history.
+    `ml_exporter_series`, the time of the evaluation, and the sources: lines read and rejected, and that all was up and
+    read when it was there. What a process says of itself (memory, restarts, build) has no history.
     """
 
     now_us: int
@@ -58,17 +59,6 @@ class Ready:
         return Instant(self.now_us, (*finish(self.models, loaded).samples, *self.own))
 
 
-@dataclass(frozen=True)
-class Piece:
-    """Some rows of recorded logs, by model.
-
-    All rows that arrived until `until_us` are in this piece and those before it; later pieces hold none of them.
-    """
-
-    until_us: int
-    played: Mapping[str, Played]
-
-
 def replay(loaded: Loaded, logs: Mapping[str, Iterator[Played]], times: range) -> Iterator[Instant]:
     """Replays logs that come by model. `times` are the instants to evaluate at, in microseconds.
 
@@ -83,74 +73,9 @@ def replay(loaded: Loaded, logs: Mapping[str, Iterator[Played]], times: range) -
 
 def _pieces(name: str, logs: Iterator[Played]) -> Iterator[Piece]:
     for played in logs:
-        last = [_last(table) for table in (played.predictions, played.labels) if table.num_rows]
+        last = [int(times_of(table).max()) for table in (played.predictions, played.labels) if table.num_rows]
         if last:
             yield Piece(max(last) - 1, {name: played})  # the next one may hold rows of the same time
-
-
-def _last(table: pa.Table) -> int:
-    return int(pc.max(table.column(ARRIVAL)).as_py())
-
-
-@dataclass
-class Arrivals:
-    """Rows that were read, and wait until their time comes."""
-
-    pieces: Iterator[Piece]
-    until_us: int = -1
-    ended: bool = False
-    _waiting: dict[str, tuple[list[pa.Table], list[pa.Table]]] = field(default_factory=dict)
-
-    def take(self, now_us: int) -> Mapping[str, Played]:
-        """All rows that have arrived until now and were not taken before, sorted by arrival."""
-        while not self.ended and self.until_us < now_us:
-            self._read()
-        taken: dict[str, Played] = {}
-        for name, (predictions, labels) in self._waiting.items():
-            taken[name] = Played(_arrived(predictions, now_us), _arrived(labels, now_us))
-        return taken
-
-    @property
-    def is_over(self) -> bool:
-        """Whether every row was taken."""
-        return self.next_us() is None
-
-    def next_us(self) -> int | None:
-        """When the next row arrives; None when there is none."""
-        while not self.ended and not any(any(tables) for tables in self._waiting.values()):
-            self._read()
-        first = [
-            int(pc.min(table.column(ARRIVAL)).as_py())
-            for tables in self._waiting.values()
-            for kind in tables
-            for table in kind
-        ]
-        return min(first, default=None)
-
-    def _read(self) -> None:
-        piece = next(self.pieces, None)
-        if piece is None:
-            self.ended = True
-            return
-        self.until_us = piece.until_us
-        for name, played in piece.played.items():
-            predictions, labels = self._waiting.setdefault(name, ([], []))
-            predictions += [played.predictions] if played.predictions.num_rows else []
-            labels += [played.labels] if played.labels.num_rows else []
-
-
-def _arrived(tables: list[pa.Table], now_us: int) -> pa.Table:
-    """Takes out of the tables the rows that have arrived, sorted by arrival."""
-    if not tables:
-        return _nothing()
-    whole = pa.concat_tables(tables, promote_options="default")  # only some have columns of violations
-    arrivals = whole.column(ARRIVAL).to_numpy()
-    if (np.diff(arrivals) < 0).any():
-        order = np.argsort(arrivals, kind="stable")
-        whole, arrivals = whole.take(pa.array(order)), arrivals[order]
-    count = int(np.searchsorted(arrivals, now_us, "right"))
-    tables[:] = [whole.slice(count)] if count < whole.num_rows else []
-    return whole.slice(0, count)
 
 
 @dataclass
@@ -159,11 +84,11 @@ class Replaying:
 
     loaded: Loaded
     countings: dict[str, Counting] = field(init=False)
-    refused: Counter[tuple[str, Role, str]] = field(default_factory=Counter)
-    """Rows that the clock refused, by model, role and reason."""
+    tallies: Tallies = field(default_factory=Tallies)
 
     def __post_init__(self) -> None:
         self.countings = countings_of(self.loaded)
+        self._sources = [name for name in self.loaded.config.sources if streams_of(self.loaded.config, name)]
 
     def run(self, arrivals: Sequence[Arrivals], times: range) -> Iterator[Instant]:
         """Every instant of a range. What arrived before it is counted, and not evaluated."""
@@ -201,17 +126,38 @@ class Replaying:
 
     def _look(self, arrivals: Sequence[Arrivals], now_us: int) -> None:
         for line in arrivals:
-            for name, played in line.take(now_us).items():
-                counting = self.countings[name]
-                if played.predictions.num_rows:
-                    self._refuse((name, "predictions"), counting.predictions(as_batch(played.predictions), now_us))
-                if played.labels.num_rows:
-                    self._refuse((name, "labels"), counting.labels(as_batch(played.labels), now_us))
+            taken = line.take(now_us)
+            refused: dict[tuple[str, str], list[Ints]] = {}
+            for name, counting in self.countings.items():
+                for role, count in ((PREDICTIONS, counting.predictions), (LABELS, counting.labels)):
+                    table = taken.get((name, role))
+                    if table is not None:
+                        places = count(as_batch(table), now_us)
+                        self._note(self._source_of(name, role), table, places, refused)
+                        if not line.has_lines:
+                            self.tallies.read[self._source_of(name, role)] += table.num_rows
+            for key, found in refused.items():
+                self.tallies.rejected[key] += len(np.unique(np.concatenate(found)))
+            for (source, role), table in taken.items():
+                if role == LINES:
+                    self.tallies.add(source, table)
         self._expire(now_us)
 
-    def _refuse(self, stream: tuple[str, Role], places: Mapping[str, Ints]) -> None:
+    def _note(
+        self, source: str, table: pa.Table, places: Mapping[str, Ints], refused: dict[tuple[str, str], list[Ints]]
+    ) -> None:
+        """Notes what the clock refused. A line that two streams refuse for one reason is to count once."""
         for reason, found in places.items():
-            self.refused[(*stream, reason)] += len(found)
+            if LINE in table.column_names:
+                refused.setdefault((source, reason), []).append(found)
+            else:
+                self.tallies.rejected[source, reason] += len(found)
+
+    def _source_of(self, model: str, role: str) -> str:
+        """The source of a stream."""
+        settings = self.loaded.config.models[model]
+        labels = settings.labels.source if settings.labels and role == LABELS else None
+        return labels or settings.predictions.source
 
     def _expire(self, now_us: int) -> None:
         for counting in self.countings.values():
@@ -220,10 +166,8 @@ class Replaying:
 
     def _own(self, now_us: int) -> Iterator[Sample]:
         yield Sample("ml_exporter_last_evaluation_timestamp_seconds", (), now_us / 1e6)
-        for source in self.loaded.config.sources:
+        for source in self._sources:
+            yield from self.tallies.samples(source)
             yield Sample("ml_exporter_source_up", (source,), 1.0)
-
-
-def _nothing() -> pa.Table:
-    """No rows, made when they are wanted: pyarrow imports pandas for it, where that is there."""
-    return pa.schema({ARRIVAL: pa.int64()}.items()).empty_table()
+            for name in ("files_lost_total", "source_lag_bytes", "source_lag_seconds"):
+                yield Sample(f"ml_exporter_{name}", (source,), 0.0)

@@ -22,8 +22,9 @@ from ml_exporter.exposition import Renderer
 from ml_exporter.faults import BY_NAME, FAULTS, Played
 from ml_exporter.loading import load
 from ml_exporter.recorded import read_played
-from ml_exporter.replaying import Arrivals, replay
+from ml_exporter.replaying import replay
 from ml_exporter.rule_tools import Amtool, Promtool
+from ml_exporter.waiting import Arrivals
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR

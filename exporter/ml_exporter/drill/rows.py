@@ -15,7 +15,8 @@ from ml_exporter.faults.played import ARRIVAL
 from ml_exporter.loading import Loaded
 from ml_exporter.recorded import read_played
 from ml_exporter.records import FEATURE_PREFIX
-from ml_exporter.replaying import Arrivals, Piece, Replaying
+from ml_exporter.replaying import Replaying
+from ml_exporter.waiting import Arrivals, Piece
 
 PIECE_US = 3600 * 1_000_000
 CATCH_UP_US = 3600 * 1_000_000

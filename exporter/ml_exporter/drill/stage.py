@@ -14,8 +14,9 @@ from ml_exporter.drill.rows import Recorded, later, pieces_of, same
 from ml_exporter.drilling import Alert, Answers, Drilled, Question, Schedule, Suite, Watch
 from ml_exporter.errors import ExporterError
 from ml_exporter.faults import Fault, Played
-from ml_exporter.replaying import Arrivals, Replaying
+from ml_exporter.replaying import Replaying
 from ml_exporter.rule_tools import Amtool, Promtool
+from ml_exporter.waiting import Arrivals
 
 INSTANCE = "drill"
 CHART_US = 3600 * 1_000_000

@@ -26,12 +26,12 @@ from ml_exporter.counting import micros
 from ml_exporter.faults import Played
 from ml_exporter.faults.played import ARRIVAL
 from ml_exporter.loading import Loaded
-from ml_exporter.recorded.arriving import NEVER, Key, by_arrival, concat, ends
+from ml_exporter.recorded.arriving import NEVER, ends
 from ml_exporter.recorded.log import Log, Mark
-from ml_exporter.replaying import Piece
 from ml_exporter.sources.follow import Position, SourceError
 from ml_exporter.sources.names import matching, relatives
 from ml_exporter.sources.tail import Workers
+from ml_exporter.waiting import LINES, Key, Piece, by_arrival, concat, times_of
 
 __all__ = ["NEVER", "Mark", "Marks", "Recorded", "files_of", "read_played"]
 OPENED_AT_ONCE = 2
@@ -88,7 +88,7 @@ class _Open:
     def take(self, until_us: int) -> Iterator[tuple[Key, pa.Table]]:
         """Takes out the rows that arrived until then."""
         for key, table in self.waiting.items():
-            count = int(np.searchsorted(table.column(ARRIVAL).to_numpy(), until_us, "right"))
+            count = int(np.searchsorted(times_of(table), until_us, "right"))
             self.waiting[key] = table.slice(count)
             if count:
                 yield key, table.slice(0, count)
@@ -141,7 +141,9 @@ class Recorded:
                     opened.append(file)
                     until_us = min(file.last_us for file in opened)
             tables = _together([file.take(until_us) for file in opened])
-            yield Piece(until_us - 1, _by_model(tables, self._after_us))  # more may arrive at that time
+            fresh = {key: _later(table, self._after_us) for key, table in tables.items()}
+            lines = {source: table for (source, role), table in fresh.items() if role == LINES}
+            yield Piece(until_us - 1, _by_model(fresh), lines)  # more may arrive at that time
             opened = [file for file in opened if file.last_us > until_us or file.advance()]
 
     def _closed(self) -> list[tuple[int, int, Log]]:
@@ -192,20 +194,27 @@ def _share(position: Position) -> float:
 def _logs_of(loaded: Loaded, models: frozenset[str], marks: Marks) -> Iterator[Log]:
     tolerance_us = micros(loaded.config.time.future_tolerance)
     trusted = tolerance_us, round(time.time() * 1e6) + tolerance_us
+    number = 0
     for name, settings in loaded.config.sources.items():
         streams = tuple(stream for stream in streams_of(loaded.config, name) if stream.model in models)
         for path in files_of(settings, loaded.directory) if streams else ():
             file = msgspec.structs.replace(settings, files=path)
-            yield Log(name, file, streams, trusted, marks.get(path, Mark()))
+            yield Log(name, file, streams, trusted, marks.get(path, Mark()), number)
+            number += 1
 
 
-def _by_model(tables: Mapping[Key, pa.Table], after_us: int) -> Mapping[str, Played]:
-    """The rows of each model, without those that arrived until `after_us`."""
+def _later(table: pa.Table, after_us: int) -> pa.Table:
+    """The rows that arrive later."""
+    return table.slice(int(np.searchsorted(times_of(table), after_us, "right")))
+
+
+def _by_model(tables: Mapping[Key, pa.Table]) -> Mapping[str, Played]:
+    """The rows of each model."""
     found: dict[str, Played] = {}
     for (model, role), table in tables.items():
-        rest = table.slice(int(np.searchsorted(table.column(ARRIVAL).to_numpy(), after_us, "right")))
-        played = found.setdefault(model, Played(_nothing()))
-        found[model] = replace(played, **{role: rest})
+        if role != LINES:
+            played = found.setdefault(model, Played(_nothing()))
+            found[model] = replace(played, **{role: table})
     return found
 
 

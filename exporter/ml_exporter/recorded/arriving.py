@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from ml_exporter.faults import arriving
-from ml_exporter.faults.played import ARRIVAL, VIOLATIONS
-from ml_exporter.records import Batch, Ints, Role, Stream
+from ml_exporter.faults.played import ARRIVAL, LINE, VIOLATIONS
+from ml_exporter.records import Batch, Ints, Stream
 from ml_exporter.sources.rows import Parsed
+from ml_exporter.tallies import lines_table
+from ml_exporter.waiting import LINES, Key, by_arrival, times_of
 
-Key = tuple[str, Role]
-"""Model and role of a stream."""
 LOOKED_AHEAD = 8
 NEVER = -(1 << 62)
 
@@ -39,29 +39,47 @@ def arrivals(times: Ints, following: Ints, latest_us: int, trusted: tuple[int, i
 
 @dataclass(frozen=True)
 class Chunk:
-    """The rows of a chunk by stream, when each of them (n,) arrives at the earliest, and their order in the file."""
+    """The rows of a chunk by stream, when each of them (n,) arrives at the earliest, and their order in the file.
+
+    `places` (n,) are those of the rows in the order of the file, `refused` those of lines that were refused, by reason.
+    """
 
     tables: Mapping[Key, pa.Table]
     times: Ints
     order: Ints
+    places: Ints
+    refused: Mapping[str, Ints]
 
     @classmethod
-    def of(cls, streams: Sequence[Stream], parsed: Parsed) -> "Chunk":
-        """The rows that a parser found."""
+    def of(cls, streams: Sequence[Stream], parsed: Parsed, number: int) -> "Chunk":
+        """The rows that a parser found in a file; files are numbered, to tell their lines from those of others."""
         found = [(item, batch) for item, batch in zip(streams, parsed.batches, strict=True) if batch.table.num_rows]
-        tables = {(item.model, item.role): _with_violations(batch) for item, batch in found}
-        none = np.zeros(0, np.int64)
-        times = [none, *(table.column(ARRIVAL).to_numpy() for table in tables.values())]
-        offsets = [none, *(batch.offsets for _, batch in found)]
-        return cls(tables, np.concatenate(times), np.argsort(np.concatenate(offsets), kind="stable"))
+        first = number << _PLACE_BITS if len(streams) > 1 else None
+        tables = {(item.model, str(item.role)): _with_counts(batch, first) for item, batch in found}
+        times = np.concatenate([_NONE, *(times_of(table) for table in tables.values())])
+        places = np.concatenate([_NONE, *(batch.offsets for _, batch in found)])
+        order = np.argsort(places, kind="stable")
+        refused: dict[str, list[Ints]] = {}
+        for part in (parsed.refused, *(batch.refused for batch in parsed.batches)):
+            for reason, lines in part.items():
+                refused.setdefault(reason, []).append(lines)
+        return cls(tables, times, order, places[order], {why: np.concatenate(some) for why, some in refused.items()})
+
+    @classmethod
+    def nothing(cls) -> "Chunk":
+        """No line."""
+        return cls({}, _NONE, _NONE, _NONE, {})
 
     @property
     def in_file(self) -> Ints:
         """The times in the order of the file."""
         return self.times[self.order]
 
-    def at(self, arrived: Ints) -> dict[Key, pa.Table]:
-        """The tables with these arrivals, given in the order of the file; sorted by them."""
+    def at(self, arrived: Ints, source: str, latest_us: int) -> dict[Key, pa.Table]:
+        """The tables with these arrivals, given in the order of the file, and the lines of the source; all sorted.
+
+        `latest_us` is the arrival of the last row above.
+        """
         whole = np.empty_like(self.times)
         whole[self.order] = arrived
         found, start = {}, 0
@@ -69,29 +87,32 @@ class Chunk:
             place, stop = table.column_names.index(ARRIVAL), start + table.num_rows
             found[key] = by_arrival(table.set_column(place, ARRIVAL, pa.array(whole[start:stop])))
             start = stop
-        return found
+        lines = self._lines(arrived, latest_us)
+        return found | ({(source, LINES): lines} if lines.num_rows else {})
+
+    def _lines(self, arrived: Ints, latest_us: int) -> pa.Table:
+        """All lines. One that was refused arrives with the row above it; without any, with the first one below."""
+        places = np.unique(np.concatenate([self.places, *self.refused.values()]))
+        above = latest_us if latest_us > NEVER or not len(arrived) else arrived[0]
+        times = np.append(above, arrived)[np.searchsorted(self.places, places, "right")]
+        refused = {reason: np.searchsorted(places, found) for reason, found in self.refused.items()}
+        return by_arrival(lines_table(times, refused))
 
 
-def _with_violations(batch: Batch) -> pa.Table:
-    """The rows with `arrival_us`, and their violations in columns."""
+_NONE = np.zeros(0, np.int64)
+_PLACE_BITS = 44
+"""No file has more bytes."""
+
+
+def _with_counts(batch: Batch, first: int | None) -> pa.Table:
+    """The rows with `arrival_us`, their violations in columns and, with the number of the first line, their lines."""
     table = arriving(batch.table)
     for kind, counts in batch.by_row.items():
         table = table.append_column(VIOLATIONS + kind, pa.array(counts))
-    return table
+    return table if first is None else table.append_column(LINE, pa.array(first + batch.offsets))
 
 
 def ends(table: pa.Table) -> tuple[int, int]:
     """Arrival of the first and of the last row."""
     times = table.column(ARRIVAL)
     return times[0].as_py(), times[-1].as_py()
-
-
-def concat(tables: Sequence[pa.Table]) -> pa.Table:
-    """The rows of tables, of which only some have columns of violations."""
-    return pa.concat_tables(tables, promote_options="default")
-
-
-def by_arrival(table: pa.Table) -> pa.Table:
-    """The rows in the order of arrival; those that arrive at one time keep theirs."""
-    times = table.column(ARRIVAL).to_numpy()
-    return table if (np.diff(times) >= 0).all() else table.take(pa.array(np.argsort(times, kind="stable")))

@@ -1,42 +1,39 @@
 """One file of recorded logs: its rows in the order of arrival, and how far it was read."""
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from threading import Event
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
 from ml_exporter.config import Source
-from ml_exporter.recorded.arriving import NEVER, Chunk, Key, arrivals, by_arrival, concat, ends
-from ml_exporter.records import Ints, Stream
+from ml_exporter.recorded.arriving import NEVER, Chunk, arrivals, ends
+from ml_exporter.records import Stream
 from ml_exporter.sources.follow import Position
-from ml_exporter.sources.rows import Parsed
 from ml_exporter.sources.tail import Tail, Workers
+from ml_exporter.waiting import Key, by_arrival, concat
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """How far a file was read: all rows up to `position` had arrived at `latest_us`. `lost` are lines by reason."""
+    """How far a file was read: all rows up to `position` had arrived at `latest_us`."""
 
     position: Position = Position()
     latest_us: int = NEVER
-    lines: int = 0
-    lost: dict[str, int] = {}
 
 
 @dataclass
 class Log:
-    """One file of a source, what is wanted from it, and how far it was handed out."""
+    """One file of a source, its number, what is wanted from it, and how far it was handed out."""
 
     source: str
     settings: Source
     streams: tuple[Stream, ...]
     trusted: tuple[int, int]
     mark: Mark = field(default_factory=Mark)
+    number: int = 0
 
     def first_us(self, workers: Workers) -> int | None:
         """When its first row behind the mark arrives; None when there is none."""
@@ -51,7 +48,7 @@ class Log:
             yield from self._grown(workers)
         elif all(one[1] <= other[0] for one, other in pairwise(self._spans(workers))):
             for chunk, mark in self._chunks(self.streams, workers):
-                yield chunk.at(chunk.in_file), mark
+                yield chunk.at(chunk.in_file, self.source, NEVER), mark
         else:
             yield from self._unsorted(workers)
 
@@ -59,9 +56,9 @@ class Log:
         with Tail(self.settings, streams, workers) as tail:
             mark = self.mark
             for parsed, position in tail.batches(mark.position, Event(), math.inf):
-                chunk = Chunk.of(streams, parsed)
+                chunk = Chunk.of(streams, parsed, self.number)
                 latest_us = max(mark.latest_us, int(chunk.times.max(initial=NEVER)))
-                mark = Mark(position, latest_us, mark.lines + parsed.lines, _lost(mark, parsed))
+                mark = Mark(position, latest_us)
                 yield chunk, mark
 
     def _grown(self, workers: Workers) -> Iterator[tuple[dict[Key, pa.Table], Mark]]:
@@ -69,8 +66,9 @@ class Log:
         latest_us = self.mark.latest_us
         for (chunk, mark), (following, _) in _with_next(self._chunks(self.streams, workers)):
             arrived = arrivals(chunk.in_file, following.in_file, latest_us, self.trusted)
+            tables = chunk.at(arrived, self.source, latest_us)
             latest_us = int(arrived.max(initial=latest_us))
-            yield chunk.at(arrived), msgspec.structs.replace(mark, latest_us=latest_us)
+            yield tables, msgspec.structs.replace(mark, latest_us=latest_us)
 
     def _spans(self, workers: Workers) -> list[tuple[int, int]]:
         """First and last arrival of each slice of a Parquet file; reads nothing but times."""
@@ -86,22 +84,11 @@ class Log:
         parts: dict[Key, list[pa.Table]] = {}
         mark = self.mark
         for chunk, mark in self._chunks(self.streams, workers):  # noqa: B007 - the last mark
-            for key, table in chunk.tables.items():
+            for key, table in chunk.at(chunk.in_file, self.source, NEVER).items():
                 parts.setdefault(key, []).append(table)
         yield {key: by_arrival(concat(tables)) for key, tables in parts.items()}, mark
 
 
-def _lost(before: Mark, parsed: Parsed) -> dict[str, int]:
-    """Lines lost by reason, with those before. A line that two streams refuse for one reason counts once."""
-    places: dict[str, list[Ints]] = {}
-    for refused in (parsed.refused, *(batch.refused for batch in parsed.batches)):
-        for reason, found in refused.items():
-            places.setdefault(reason, []).append(found)
-    counts = {reason: len(np.unique(np.concatenate(found))) for reason, found in places.items()}
-    return dict(Counter(before.lost) + Counter(counts))
-
-
 def _with_next(chunks: Iterator[tuple[Chunk, Mark]]) -> Iterator[tuple[tuple[Chunk, Mark], tuple[Chunk, Mark]]]:
     """Each with the one behind it; the last one with nothing."""
-    nothing = Chunk({}, np.zeros(0, np.int64), np.zeros(0, np.int64)), Mark()
-    yield from pairwise(chain(chunks, (nothing,)))
+    yield from pairwise(chain(chunks, ((Chunk.nothing(), Mark()),)))

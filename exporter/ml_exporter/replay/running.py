@@ -16,12 +16,12 @@ from ml_exporter.counting import micros
 from ml_exporter.errors import Problem
 from ml_exporter.loading import Loaded
 from ml_exporter.recorded import NEVER, Recorded
-from ml_exporter.records import Role
 from ml_exporter.replay import state
 from ml_exporter.replay.collecting import Beside, Collecting, Here
-from ml_exporter.replaying import Arrivals, Replaying
+from ml_exporter.replaying import Replaying
 from ml_exporter.sources.follow import SourceError
 from ml_exporter.store import Store
+from ml_exporter.waiting import Arrivals
 
 STATE = "state"
 BLOCK_HOURS = (2, 6, 18, 54, 162)
@@ -107,7 +107,9 @@ class Run:
         except BaseException:
             self._store.close()
             raise
-        self._replaying.refused.update({(name, role, why): count for name, role, why, count in self._record.refused})
+        tallies = self._replaying.tallies
+        tallies.read.update(self._record.read)
+        tallies.rejected.update({(source, reason): count for source, reason, count in self._record.rejected})
         self._share = 0.0
         self._remove_others()
         self._first_us: int | None = None
@@ -201,7 +203,8 @@ class Run:
             done, record.parts = record.parts, []
             record.files.append(self._write_file(done))
         record.marks = dict(self._logs.marks(record.looked_us))
-        record.refused = [(*key, count) for key, count in self._replaying.refused.items()]
+        record.read = dict(self._replaying.tallies.read)
+        record.rejected = [(*key, count) for key, count in self._replaying.tallies.rejected.items()]
         state.write(self._store, record, self._replaying.countings)
         for name in done:
             (self._folder / name).unlink(missing_ok=True)
@@ -215,13 +218,8 @@ class Run:
     def outcome(self) -> Outcome:
         """What came of it so far."""
         record, output = self._record, self.settings.output
-        lost: dict[str, Counter[str]] = {}
-        for log in self._logs.logs:
-            lost.setdefault(log.source, Counter()).update(log.mark.lost)
-        for (model, role, reason), count in self._replaying.refused.items():
-            lost.setdefault(_source(self.loaded, model, role), Counter())[reason] += count
         files = tuple(output / name for name in record.files)
-        span = record.start_us, record.looked_us
+        span, lost = (record.start_us, record.looked_us), self._replaying.tallies.lost()
         return Outcome(files, span, record.instants, record.samples, lost, self._hours, record.finished)
 
     def close(self) -> None:
@@ -237,10 +235,3 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _source(loaded: Loaded, model: str, role: Role) -> str:
-    """The source of a stream."""
-    settings = loaded.config.models[model]
-    labels = settings.labels.source if settings.labels and role == "labels" else None
-    return labels or settings.predictions.source

@@ -12,10 +12,11 @@ from ml_exporter.counting import Counting
 from ml_exporter.errors import Problem, StateError
 from ml_exporter.loading import Loaded
 from ml_exporter.recorded import NEVER, Mark
-from ml_exporter.records import Role
 from ml_exporter.store import Store
 
 _NAME = "replay"
+_SAMPLES = 2
+"""Rises where a replay that goes on would not write what one from the start writes. 2: lines read and rejected."""
 
 
 class Counters(msgspec.Struct, frozen=True):
@@ -67,14 +68,16 @@ class Record(msgspec.Struct):
     finished: bool = False
     marks: dict[str, Mark] = {}
     counters: dict[str, Counters] = {}
-    refused: list[tuple[str, Role, str, int]] = []
-    """Rows that the clock refused: model, role, reason, count."""
+    read: dict[str, int] = {}
+    """Lines by source."""
+    rejected: list[tuple[str, str, int]] = []
+    """Lines that were rejected: source, reason, count."""
 
 
 def made_for(loaded: Loaded, settings: object) -> str:
     """A hash of the configuration, the baselines, and the settings of a replay."""
     baselines = {name: baseline.fingerprint for name, baseline in loaded.baselines.items()}
-    return hashlib.sha256(repr((loaded.config, baselines, settings)).encode()).hexdigest()
+    return hashlib.sha256(repr((_SAMPLES, loaded.config, baselines, settings)).encode()).hexdigest()
 
 
 def read(store: Store, folder: Path, expected: str, countings: Mapping[str, Counting]) -> Record | None:
