@@ -11,20 +11,15 @@ all predictions that have arrived since the last one, in the order of arrival, t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-import pyarrow as pa
-
 from ml_exporter.budget import AnySample
 from ml_exporter.catalogue import Sample
 from ml_exporter.charting import remember
 from ml_exporter.config import streams_of
 from ml_exporter.counting import Counting
 from ml_exporter.faults import Played, as_batch
-from ml_exporter.faults.played import LINE
 from ml_exporter.loading import Loaded
 from ml_exporter.pipeline import Prepared
 from ml_exporter.publishing import finish, ready
-from ml_exporter.records import Ints
 from ml_exporter.starting import countings_of
 from ml_exporter.tallies import Tallies
 from ml_exporter.waiting import LABELS, LINES, PREDICTIONS, Arrivals, Piece, times_of
@@ -127,31 +122,19 @@ class Replaying:
     def _look(self, arrivals: Sequence[Arrivals], now_us: int) -> None:
         for line in arrivals:
             taken = line.take(now_us)
-            refused: dict[tuple[str, str], list[Ints]] = {}
             for name, counting in self.countings.items():
                 for role, count in ((PREDICTIONS, counting.predictions), (LABELS, counting.labels)):
                     table = taken.get((name, role))
                     if table is not None:
-                        places = count(as_batch(table), now_us)
-                        self._note(self._source_of(name, role), table, places, refused)
+                        source = self._source_of(name, role)
+                        for reason, places in count(as_batch(table), now_us).items():
+                            self.tallies.rejected[source, reason] += len(places)
                         if not line.has_lines:
-                            self.tallies.read[self._source_of(name, role)] += table.num_rows
-            for key, found in refused.items():
-                self.tallies.rejected[key] += len(np.unique(np.concatenate(found)))
+                            self.tallies.read[source] += table.num_rows
             for (source, role), table in taken.items():
                 if role == LINES:
                     self.tallies.add(source, table)
         self._expire(now_us)
-
-    def _note(
-        self, source: str, table: pa.Table, places: Mapping[str, Ints], refused: dict[tuple[str, str], list[Ints]]
-    ) -> None:
-        """Notes what the clock refused. A line that two streams refuse for one reason is to count once."""
-        for reason, found in places.items():
-            if LINE in table.column_names:
-                refused.setdefault((source, reason), []).append(found)
-            else:
-                self.tallies.rejected[source, reason] += len(found)
 
     def _source_of(self, model: str, role: str) -> str:
         """The source of a stream."""

@@ -18,8 +18,6 @@ ARRIVAL = "arrival_us"
 """Column: when a row can be read at the earliest, in microseconds since 1970. Null nowhere."""
 MADE = "made_us"
 """Column of labels: the time of the prediction that a label belongs to, null where there is none (`attach`)."""
-LINE = "line"
-"""Column: which line of its source a row is, where several streams may have a row of one line."""
 VIOLATIONS = "violations:"
 """Prefix of columns that count, row by row, the violations that the parser would have counted."""
 
@@ -124,13 +122,12 @@ def attach(labels: pa.Table, predictions: pa.Table) -> pa.Table:
 def as_batch(table: pa.Table) -> Batch:
     """Rows of one of the two tables as the parser would have given them, violations counted.
 
-    Their places (`offsets`) are their lines, else those in this table.
+    Their places (`offsets`) are those in this table.
     """
     counts = {kind: VIOLATIONS + kind for kind in VIOLATION_KINDS if VIOLATIONS + kind in table.column_names}
     violations = {kind: pc.sum(table.column(name)).as_py() or 0 for kind, name in counts.items()}
     attached = [name for name in table.column_names if MADE in table.column_names and name.startswith(FEATURE_PREFIX)]
-    extra = {ARRIVAL, LINE, MADE, *counts.values(), *attached}
+    extra = {ARRIVAL, MADE, *counts.values(), *attached}
     rows = table.select([name for name in table.column_names if name not in extra])
     counted = {kind: count for kind, count in violations.items() if count}
-    places = table.column(LINE).to_numpy() if LINE in table.column_names else np.arange(rows.num_rows)
-    return Batch(rows, rows.num_rows, violations=counted, offsets=places)
+    return Batch(rows, rows.num_rows, violations=counted, offsets=np.arange(rows.num_rows))

@@ -194,13 +194,11 @@ def _share(position: Position) -> float:
 def _logs_of(loaded: Loaded, models: frozenset[str], marks: Marks) -> Iterator[Log]:
     tolerance_us = micros(loaded.config.time.future_tolerance)
     trusted = tolerance_us, round(time.time() * 1e6) + tolerance_us
-    number = 0
     for name, settings in loaded.config.sources.items():
         streams = tuple(stream for stream in streams_of(loaded.config, name) if stream.model in models)
         for path in files_of(settings, loaded.directory) if streams else ():
             file = msgspec.structs.replace(settings, files=path)
-            yield Log(name, file, streams, trusted, marks.get(path, Mark()), number)
-            number += 1
+            yield Log(name, file, streams, trusted, marks.get(path, Mark()))
 
 
 def _later(table: pa.Table, after_us: int) -> pa.Table:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml_exporter.faults import arriving
-from ml_exporter.faults.played import ARRIVAL, LINE, VIOLATIONS
+from ml_exporter.faults.played import ARRIVAL, VIOLATIONS
 from ml_exporter.records import Batch, Ints, Stream
 from ml_exporter.sources.rows import Parsed
 from ml_exporter.tallies import lines_table
@@ -51,11 +51,10 @@ class Chunk:
     refused: Mapping[str, Ints]
 
     @classmethod
-    def of(cls, streams: Sequence[Stream], parsed: Parsed, number: int) -> "Chunk":
-        """The rows that a parser found in a file; files are numbered, to tell their lines from those of others."""
+    def of(cls, streams: Sequence[Stream], parsed: Parsed) -> "Chunk":
+        """The rows that a parser found."""
         found = [(item, batch) for item, batch in zip(streams, parsed.batches, strict=True) if batch.table.num_rows]
-        first = number << _PLACE_BITS if len(streams) > 1 else None
-        tables = {(item.model, str(item.role)): _with_counts(batch, first) for item, batch in found}
+        tables = {(item.model, str(item.role)): _with_violations(batch) for item, batch in found}
         times = np.concatenate([_NONE, *(times_of(table) for table in tables.values())])
         places = np.concatenate([_NONE, *(batch.offsets for _, batch in found)])
         order = np.argsort(places, kind="stable")
@@ -100,16 +99,14 @@ class Chunk:
 
 
 _NONE = np.zeros(0, np.int64)
-_PLACE_BITS = 44
-"""No file has more bytes."""
 
 
-def _with_counts(batch: Batch, first: int | None) -> pa.Table:
-    """The rows with `arrival_us`, their violations in columns and, with the number of the first line, their lines."""
+def _with_violations(batch: Batch) -> pa.Table:
+    """The rows with `arrival_us`, and their violations in columns."""
     table = arriving(batch.table)
     for kind, counts in batch.by_row.items():
         table = table.append_column(VIOLATIONS + kind, pa.array(counts))
-    return table if first is None else table.append_column(LINE, pa.array(first + batch.offsets))
+    return table
 
 
 def ends(table: pa.Table) -> tuple[int, int]:

@@ -26,14 +26,13 @@ class Mark(msgspec.Struct, frozen=True):
 
 @dataclass
 class Log:
-    """One file of a source, its number, what is wanted from it, and how far it was handed out."""
+    """One file of a source, what is wanted from it, and how far it was handed out."""
 
     source: str
     settings: Source
     streams: tuple[Stream, ...]
     trusted: tuple[int, int]
     mark: Mark = field(default_factory=Mark)
-    number: int = 0
 
     def first_us(self, workers: Workers) -> int | None:
         """When its first row behind the mark arrives; None when there is none."""
@@ -56,7 +55,7 @@ class Log:
         with Tail(self.settings, streams, workers) as tail:
             mark = self.mark
             for parsed, position in tail.batches(mark.position, Event(), math.inf):
-                chunk = Chunk.of(streams, parsed, self.number)
+                chunk = Chunk.of(streams, parsed)
                 latest_us = max(mark.latest_us, int(chunk.times.max(initial=NEVER)))
                 mark = Mark(position, latest_us)
                 yield chunk, mark
