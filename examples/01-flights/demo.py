@@ -125,6 +125,7 @@ def start_writer(out: Path, table: pd.DataFrame) -> Clock:
 def generate_pack(out: Path, config: Path, exporter_url: str, webhook_url: str) -> Path:
     """Generates the rules pack for this demo, with all durations divided."""
     settings = {
+        "exporter_url": exporter_url,
         "runbook_url_pattern": f"{exporter_url}/runbooks/%s",
         "thresholds": str(HERE / "thresholds.yaml"),
         "webhook_url": webhook_url,

@@ -111,6 +111,7 @@ class Screen:
                 "",
                 f"Runbook:   {notes['runbook_url']}",
                 f"Dashboard: {notes['dashboard_url']}",
+                f"Page:      {notes['page_url']}",
             ]
         )
         title = f"page delivered to the webhook after {time.monotonic() - self._begun:.0f} s"

@@ -1,6 +1,6 @@
 """Open pages in a Chromium without a screen, and notice whatever a page does beyond showing text.
 
-    with chromium() as browser, visit(browser, url, width=390, scheme="dark") as visited:
+    with chromium() as browser, visit(browser, url) as visited:
         visited.page.get_by_role("link", name="risk").click()
         assert serious_faults(visited.page) == []
         assert visited.noticed == []
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
@@ -33,6 +33,9 @@ FLAGS = [
 ]
 PHONE, DESK = 390, 1280
 """Widths in CSS pixels."""
+HEIGHT = 844
+LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = ((PHONE, "light"), (DESK, "dark"))
+UNFOLD = "document.querySelectorAll('details').forEach((details) => { details.open = true; })"
 STRUCTURE = """\
 () => [...document.querySelectorAll("*")].map(
   (node) => [node.tagName, ...[...node.attributes].map((attribute) => attribute.name).sort()].join(" "))
@@ -86,9 +89,9 @@ class Visited:
 
 
 @contextmanager
-def visit(browser: Browser, url: str, width: int = DESK, scheme: str = "light") -> Iterator[Visited]:
-    """Open a URL without cookies or cache; `scheme` is light or dark, the width in CSS pixels."""
-    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+def visit(browser: Browser, url: str) -> Iterator[Visited]:
+    """Open a URL without cookies or cache, in a window of a desk."""
+    context = browser.new_context(viewport={"width": DESK, "height": HEIGHT})
     context.set_default_timeout(20_000)
     try:
         parts = urlsplit(url)
@@ -101,14 +104,25 @@ def visit(browser: Browser, url: str, width: int = DESK, scheme: str = "light") 
 
 
 def serious_faults(page: Page) -> list[str]:
-    """What axe-core calls a serious or critical fault of accessibility: its rule, the element and what is wrong."""
-    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
-    return [
-        f"{fault['id']} at {' '.join(map(str, node['target']))}: {node['failureSummary']}"
-        for fault in found
-        if fault["impact"] in ("serious", "critical")
-        for node in fault["nodes"]
-    ]
+    """What axe-core calls a serious or critical fault of accessibility: where, its rule, the element and what is wrong.
+
+    It looks at a phone in light and at a desk in dark, with everything unfolded that can be: colours follow the scheme
+    alone, and the layout the width alone.
+    """
+    page.evaluate(UNFOLD)
+    page.evaluate(Axe().axe_script)
+    faults = []
+    for width, scheme in LOOKS:
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        page.emulate_media(color_scheme=scheme)
+        found: list[dict[str, Any]] = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+        faults += [
+            f"{width} {scheme}: {fault['id']} at {' '.join(map(str, node['target']))}: {node['failureSummary']}"
+            for fault in found
+            if fault["impact"] in ("serious", "critical")
+            for node in fault["nodes"]
+        ]
+    return faults
 
 
 def structure(page: Page) -> list[str]:
@@ -117,8 +131,10 @@ def structure(page: Page) -> list[str]:
     return found
 
 
-def scrolls_sideways(page: Page) -> bool:
-    """Whether the page is wider than the window."""
+def scrolls_sideways(page: Page, width: int) -> bool:
+    """Whether the page, unfolded, is wider than a window of this width."""
+    page.evaluate(UNFOLD)
+    page.set_viewport_size({"width": width, "height": HEIGHT})
     wider: bool = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
     return wider
 

@@ -77,6 +77,7 @@ def test_the_demo_delivers_a_page(tmp_path):
     value, upper, limit = map(float, told.groups())
     assert value < upper < limit == pytest.approx(100 * accuracy_limit())
     assert re.search(r"Runbook: +http://127\.0\.0\.1:\d+/runbooks/MLAccuracyLow", shown)
+    assert re.search(r"Page: +http://127\.0\.0\.1:\d+/models\?model=flight_delay", shown)
     assert "firing  MLAccuracyLow (critical)" in shown
     assert "Traceback" not in shown
 

@@ -175,7 +175,8 @@ def configured(folder: Path) -> Path:
 
 def generated(folder: Path, path: Path, exporter: str, webhook: str) -> Path:
     """The pack for this exporter, from the command line."""
-    settings = {"runbook_url_pattern": f"{exporter}/runbooks/%s", "grafana_url": GRAFANA, "webhook_url": webhook}
+    settings = {"exporter_url": exporter, "runbook_url_pattern": f"{exporter}/runbooks/%s"}
+    settings |= {"grafana_url": GRAFANA, "webhook_url": webhook}
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings))
     pack = folder / "pack"
     options = ["--config", path, "--settings", folder / "settings.yaml", "--divide-durations", str(FACTOR)]
@@ -233,19 +234,23 @@ def told(webhook: WebhookReceiver, kind: Kind, status: str, after: float) -> tup
 
 def check(kind: Kind, alert: Row, exporter: str) -> None:
     """What a person reads, and where the links lead."""
-    notes = alert["annotations"]
+    notes, labels = alert["annotations"], alert["labels"]
     found = re.match(kind.text, notes["description"])
     assert found, notes["description"]
     value, limit = map(float, found.groups())
     assert value < limit if kind.wrong else value > limit
     assert notes["description"].endswith(kind.first)
-    assert alert["labels"]["team"] == "ops"
+    assert labels["team"] == "ops"
     assert notes["dashboard_url"] == f"{GRAFANA}/d/{kind.dashboard}&to=now".replace("?", f"?var-model={kind.model}&")
-    assert notes["runbook_url"] == f"{exporter}/runbooks/{kind.alert}"
+    asked = "".join(f"&{key}={labels[key]}" for key in ("feature", "window") if key in labels)
+    assert notes["runbook_url"] == f"{exporter}/runbooks/{kind.alert}?model={kind.model}{asked}"
     page = fetch(notes["runbook_url"]).decode()  # raises for any status but 200
     for title in (kind.alert, "First five minutes", "Diagnosis", "Mitigation", "Escalation"):
         assert re.search(rf"<h[12][^>]*>{title}</h[12]>", page), title
+    assert f"<bdi>{kind.model}</bdi>" in page[page.index('id="now"') : page.index("Meaning")]
+    assert "$model" not in page
     assert notes["summary"] in page
+    assert f"<bdi>{labels.get('feature', kind.model)}</bdi></h1>" in fetch(notes["page_url"]).decode()
 
 
 def are_known(prom: Prometheus) -> bool:

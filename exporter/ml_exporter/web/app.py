@@ -111,14 +111,14 @@ class _Routes:
         """From the names in a query, as an alert links to them, to the page of a model, a feature or a part."""
         snapshot, asked, link = self._newest(), _asked(request), self.at(request).link
         if snapshot is None or not asked.model:
-            return RedirectResponse(link("/"))
+            return RedirectResponse(link("/"), 302)
         if asked.model not in _names(snapshot):
             return await self.not_found(request)
         facts = snapshot.facts
         if facts is not None and asked.feature in (facts.features(asked.model) or ()):
-            return RedirectResponse(link(feature_path(asked.model, asked.feature)))
+            return RedirectResponse(link(feature_path(asked.model, asked.feature)), 302)
         part = request.query_params.get("page", "")
-        return RedirectResponse(link(model_path(asked.model, part if part in _PARTS else "")))
+        return RedirectResponse(link(model_path(asked.model, part if part in _PARTS else "")), 302)
 
     async def to_runbooks(self, request: Request) -> Response:
         return RedirectResponse("runbooks/", 308)
