@@ -28,7 +28,7 @@ from ml_exporter.loading import load
 from ml_exporter.make_baseline import ReferenceLogs, make
 from ml_exporter.serve import Exporter
 from ml_exporter.sources.follow import Position
-from ml_exporter.web import Server, Snapshot, create_app
+from ml_exporter.web import Address, Server, Snapshot, create_app
 
 ROUNDS = 3
 AFTER_SECONDS = 1767312000.0
@@ -150,7 +150,7 @@ def scrape_p99_seconds(config: Path) -> float:
     """99th percentile of a scrape of 75,000 samples while the log is read at full speed, again and again."""
     text = Renderer().render(samples_of_many_models(SAMPLES, 1))
     snapshot = Snapshot(text, compress(text), time.time(), True, 15.0, ())
-    server = Server(create_app(lambda: snapshot, time.time, "bench"), "127.0.0.1", 0)
+    server = Server(create_app(lambda: snapshot, time.time, "bench"), [Address("127.0.0.1", 0)])
     server.start()
     url = f"http://127.0.0.1:{server.port}/metrics"
     scraper = subprocess.Popen([sys.executable, "-c", SCRAPER, url, str(SCRAPES)], stdout=subprocess.PIPE, text=True)

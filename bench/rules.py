@@ -23,7 +23,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/harness"))
 
-from servers import Prometheus, fetch, prometheus, serving, tools, until  # noqa: E402
+from servers import Prometheus, fetch, prometheus, serving, tools, until
 
 MODELS, NUMERIC, CATEGORICAL = 100, 40, 10
 INTERVAL_SECONDS = 15

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from ml_exporter import serve
 from ml_exporter.dead_letter import DeadLetter
+from ml_exporter.web import Address, Site
 
 
 def _live(path: Path, port: int, log: Path) -> None:
     serve.DeadLetter = partial(DeadLetter, most=1 << 30)  # type: ignore[misc, assignment]  # every line is noted
     logging.basicConfig(filename=log, level="INFO", format="time=%(asctime)s level=%(levelname)s %(message)s")
-    serve.run(path, serve.Address("127.0.0.1", port), None)
+    serve.run(path, serve.Web([Address("127.0.0.1", port)], Site(), lifecycle=False), None)
 
 
 class Cradle:

@@ -30,7 +30,8 @@ def exporter(exposition: bytes = b"up 1.0\n") -> ASGIApp:
 
 
 def limits(*, header: float = NEVER, request: float = NEVER, idle: float = NEVER, connections: int = 64) -> Limits:
-    return Limits(header, request, idle, connections, header_bytes=4096, body_bytes=8192)
+    sizes = {"header_bytes": 4096, "body_bytes": 8192}
+    return Limits(header, request, idle, connections, new_per_second=1e6, **sizes)
 
 
 Serve = Callable[..., Server]
@@ -394,3 +395,46 @@ def test_an_empty_host_means_every_address() -> None:
     server.start()
     assert scrape(server)
     server.stop()
+
+
+def test_a_peer_that_connects_too_often_is_refused_and_others_are_served() -> None:
+    slow = Limits(NEVER, NEVER, NEVER, connections_per_peer=1000, new_per_second=1e-6, new_at_once=10)
+    server = Server(exporter(), [Address("127.0.0.1", 0)], slow)
+    server.start()
+    served = 0
+    for _ in range(20):
+        with closing(connect(server)) as connection:
+            try:
+                connection.sendall(SCRAPE)
+                served += read_to_end_of_answer(connection)
+            except ConnectionError:
+                pass
+    assert served == 10
+    assert scrape(server, source="127.0.0.2").startswith(b"HTTP/1.1 200 OK\r\n")
+    server.stop()
+
+
+def read_to_end_of_answer(connection: socket.socket) -> bool:
+    received = b""
+    while not received.endswith(b"up 1.0\n"):
+        piece = connection.recv(65536)
+        if not piece:
+            return False
+        received += piece
+    return True
+
+
+def test_without_files_for_more_connections_it_waits_and_goes_on(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, accept, failing = serve(), socket.socket.accept, [True]
+
+    def refuse(listener: socket.socket) -> object:
+        if failing:
+            failing.clear()
+            raise OSError(24, "Too many open files")
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", refuse)
+    assert scrape(server).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert caplog.text.count("cannot accept for a second: [Errno 24] Too many open files") == 1

@@ -17,6 +17,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from .accepting import Turns
 from .peers import Peers, peer_of
 
 log = logging.getLogger("ml_exporter")
@@ -36,6 +37,9 @@ class Limits:
     idle_seconds: float = 75.0
     """Between two requests; longer than a usual scrape interval, so that Prometheus keeps its connection."""
     connections_per_peer: int = 64
+    new_per_second: float = 50.0
+    """New connections of one peer in the long run; `new_at_once` is how far it may be ahead."""
+    new_at_once: int = 200
     connections: int = 256
     """Of all peers. Beyond it the peer with the most loses its oldest; nobody is refused."""
     header_bytes: int = 16 * 1024
@@ -70,6 +74,17 @@ def names_of(certificate: Any) -> set[str]:
     return found
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What all connections of a server share."""
+
+    limits: Limits
+    peers: Peers
+    turns: Turns
+    tls: Callable[[], Tls | None]
+    """What a new connection shakes hands with; None for plain HTTP."""
+
+
 class Connection(H11Protocol):
     """uvicorn's connection with one timer that always runs: for the header, for the request, or for idleness.
 
@@ -78,14 +93,14 @@ class Connection(H11Protocol):
 
     def __init__(
         self,
-        settings: tuple[Limits, Peers, Callable[[], Tls | None]],
+        shared: Shared,
         config: uvicorn.Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._limits, self._peers, self._tls = settings
+        self._limits, self._peers, self._shared = shared.limits, shared.peers, shared
         self._peer = ""
         self._phase = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -101,11 +116,16 @@ class Connection(H11Protocol):
         if not self._peers.enter(self._peer, self, transport.abort):
             transport.abort()
             return
-        tls = self._tls()
+        tls = self._shared.tls()
         if tls is None:
             self._begin(transport)
         else:
             transport.pause_reading()
+            self._timer = self.loop.call_later(self._limits.header_seconds, transport.abort)
+            self._shared.turns.add(self._peer, lambda: self._start(transport, tls))
+
+    def _start(self, transport: asyncio.Transport, tls: Tls) -> None:
+        if not transport.is_closing():
             self._handshake = self.loop.create_task(self._shake_hands(transport, tls))
 
     async def _shake_hands(self, transport: asyncio.Transport, tls: Tls) -> None:

@@ -18,10 +18,11 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ..errors import Problem, ProblemsError
-from .connection import Connection, Limits, Tls
-from .peers import Peers
+from .accepting import AcceptingServer, Turns
+from .connection import Connection, Limits, Shared, Tls
+from .peers import Pace, Peers
 
-_BACKLOG = 128
+_BACKLOG = 1024
 _START_SECONDS = 10.0
 _SHUTDOWN_SECONDS = 2
 
@@ -56,7 +57,9 @@ class Server:
         """Where it listens; the ports asked for until `start`."""
         limits = limits or Limits()
         self._peers = Peers(limits.connections_per_peer, limits.connections)
-        self._uvicorn = uvicorn.Server(_uvicorn_config(app, limits, self._peers, tls))
+        pace = Pace(limits.new_per_second, limits.new_at_once)
+        shared = Shared(limits, self._peers, Turns(), tls)
+        self._uvicorn = AcceptingServer(_uvicorn_config(app, shared), self._peers, pace)
         self._thread: threading.Thread | None = None
 
     @property
@@ -123,10 +126,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server(address, family=family, backlog=_BACKLOG)
 
 
-def _uvicorn_config(app: ASGIApp, limits: Limits, peers: Peers, tls: Callable[[], Tls | None]) -> uvicorn.Config:
+def _uvicorn_config(app: ASGIApp, shared: Shared) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=partial(Connection, (limits, peers, tls)),  # type: ignore[arg-type]  # uvicorn only calls it
+        http=partial(Connection, shared),  # type: ignore[arg-type]  # uvicorn only calls it
         loop="asyncio",
         ws="none",
         lifespan="off",
@@ -136,8 +139,7 @@ def _uvicorn_config(app: ASGIApp, limits: Limits, peers: Peers, tls: Callable[[]
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=math.ceil(limits.idle_seconds),
+        timeout_keep_alive=math.ceil(shared.limits.idle_seconds),
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-        h11_max_incomplete_event_size=limits.header_bytes,
+        h11_max_incomplete_event_size=shared.limits.header_bytes,
     )

@@ -124,6 +124,8 @@ def guarded(app: ASGIApp, doorman: Doorman, open_paths: frozenset[str]) -> ASGIA
                 return
         except BusyError:
             status, text, headers = 429, "Too many passwords of yours are being checked", {"Retry-After": "1"}
+        except asyncio.CancelledError:  # the server stops while this one waits
+            status, text, headers = 503, "Stopping", {}
         await PlainTextResponse(f"{text}\n", status, {**BARE_HEADERS, **headers})(scope, receive, send)
 
     return guard

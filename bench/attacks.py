@@ -1,0 +1,97 @@
+"""Scrapes of 75,000 samples over TLS with a password, alone and under attack. Prints `name value unit` lines.
+
+`kept` scrapes go through one connection, as those of Prometheus do, `new` ones shake hands each time. The attackers
+(tests/harness/attacks.py) are one process and come from many loopback addresses, all attacks at once.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+HARNESS = Path(__file__).resolve().parents[1] / "tests" / "harness"
+sys.path.insert(0, str(HARNESS))
+
+from certificates import Certificates, hashed
+
+from ml_exporter.catalogue import Sample
+from ml_exporter.exposition import Renderer, compress
+from ml_exporter.web import Address, Lifecycle, Reloads, Server, Snapshot, WebConfig, create_app, gate, site
+
+SAMPLES = 75_000
+SCRAPES = 150
+AUTHORIZATION = "Basic " + b64encode(b"prometheus:secret").decode()
+SCRAPER = """
+import http.client, ssl, sys, time
+port, authority, authorization, kept, count = sys.argv[1:]
+context = ssl.create_default_context(cafile=authority)
+connection, times = None, []
+for _ in range(int(count)):
+    begin = time.perf_counter()
+    connection = connection or http.client.HTTPSConnection("localhost", int(port), timeout=30, context=context)
+    connection.request("GET", "/metrics", headers={"Authorization": authorization, "Accept-Encoding": "gzip"})
+    response = connection.getresponse()
+    assert response.status == 200 and response.read()
+    times.append(time.perf_counter() - begin)
+    if kept == "new":
+        connection.close()
+        connection = None
+    time.sleep(0.02)
+times.sort()
+print(times[len(times) // 2], times[int(len(times) * 0.99)], times[-1])
+"""
+
+
+def snapshot() -> Snapshot:
+    """As many samples as a large installation has."""
+    names = [(f"m{number % 20}", f"f{number // 20}", "1d", "reference") for number in range(SAMPLES)]
+    text = Renderer().render([Sample("ml_feature_psi", labels, 0.1234) for labels in names])
+    return Snapshot(text, compress(text), time.time(), True, 3600.0, ())
+
+
+def scrapes(label: str, port: int, authority: Path) -> Iterator[str]:
+    """The lines of the report for both kinds of scrapes."""
+    for kind in ("kept", "new"):
+        arguments = [str(port), str(authority), AUTHORIZATION, kind, str(SCRAPES)]
+        found = subprocess.run(
+            [sys.executable, "-c", SCRAPER, *arguments], check=True, stdout=subprocess.PIPE, text=True
+        )
+        for name, value in zip(("p50", "p99", "max"), found.stdout.split(), strict=True):
+            yield f"scrape_{label}_{kind}_{name} {float(value) * 1e3:.1f} milliseconds"
+
+
+def main() -> None:
+    """Print the report."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        certificates = Certificates(folder)
+        document = {
+            "tls_server_config": {"cert_file": "server.pem", "key_file": "server.key"},
+            "basic_auth_users": {"prometheus": hashed("secret", 10)},
+        }
+        (folder / "web.yml").write_text(yaml.safe_dump(document))
+        config, shown = WebConfig(folder / "web.yml"), snapshot()
+        app = create_app(lambda: shown, time.time, "bench")
+        app = gate(app, site(None, None), Lifecycle(False, Reloads().ask, lambda: None), lambda: config.current)
+        server = Server(app, [Address("127.0.0.1", 0)], tls=lambda: config.current.tls)
+        server.start()
+        print(*scrapes("alone", server.port, certificates.ca), sep="\n", flush=True)
+        command = [sys.executable, str(HARNESS / "attacks.py"), str(server.port), str(certificates.ca), AUTHORIZATION]
+        attackers = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        time.sleep(3)
+        print(*scrapes("attacked", server.port, certificates.ca), sep="\n", flush=True)
+        report = json.loads(attackers.communicate("")[0])
+        server.stop()
+        for attack, count in report["done"].items():
+            print(f"attack_{attack} {count} times")
+        assert not report["leaked"]
+
+
+if __name__ == "__main__":
+    main()
