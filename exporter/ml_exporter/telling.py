@@ -10,7 +10,7 @@ from ml_exporter.dead_letter import DeadLetter, last_notes
 from ml_exporter.facts.answers import RejectedLine, SourceFacts
 from ml_exporter.facts.asked import Lines, Memory, PublishedFacts
 from ml_exporter.facts.rows import rejections
-from ml_exporter.facts.views import Counts, Exported, Known, View, without_parts
+from ml_exporter.facts.views import Exported, Known, View, view_of
 from ml_exporter.ingest import Fleet
 from ml_exporter.loading import Loaded
 from ml_exporter.publishing import Evaluated, Published
@@ -37,18 +37,9 @@ class Teller:
         config, counting = self.loaded.config, fleet.countings[name]
         baseline = self.loaded.baselines[name]
         known = Known(name, config.models[name], config.time, baseline, counting.timing, counting.has_labels)
-        counts = Counts.of(counting)
-        troubles = (_utf8(text) for text in fleet.troubles(name, usable=bool(counts.newest_us)))
-        return View(
-            known,
-            now_us,
-            without_parts(found.prepared.windows),
-            found.prepared.stale,
-            Exported(found.samples, found.series, found.dropped),
-            counting.panes.still(),
-            counts,
-            tuple(troubles),
-        )
+        troubles = (_utf8(text) for text in fleet.troubles(name, usable=bool(counting.panes.newest_us)))
+        exported = Exported(found.samples, found.series, found.dropped)
+        return view_of(counting, known, found.prepared, exported, now_us, troubles)
 
     def _sources(self, fleet: Fleet) -> Iterator[SourceFacts]:
         for feed in fleet.feeds:

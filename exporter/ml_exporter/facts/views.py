@@ -1,6 +1,6 @@
 """What a publish leaves for whoever asks later: references to what never changes, and copies of a few small counts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,6 +11,7 @@ from ml_exporter.config import Model, Time
 from ml_exporter.counting import Counting, Timing
 from ml_exporter.outlying import Outlying
 from ml_exporter.panes import StillPanes
+from ml_exporter.pipeline import Prepared
 from ml_exporter.vitals.windows import Chart, Window, Windows
 
 Key = tuple[str, frozenset[tuple[str, str]]]
@@ -107,9 +108,21 @@ class View:
         return dict(self.series())
 
 
-def without_parts(windows: Windows) -> Windows:
-    """The windows without what is large and no fact is made of."""
-    return replace(windows, versions=(), version_quality=(), earlier=())
+def view_of(
+    counting: Counting, known: Known, prepared: Prepared, exported: Exported, at_us: int, troubles: Iterable[str] = ()
+) -> View:
+    """The view of a model that was just evaluated. What is large and no fact is made of is left out."""
+    windows = replace(prepared.windows, versions=(), version_quality=(), earlier=())
+    return View(
+        known,
+        at_us,
+        windows,
+        prepared.stale,
+        exported,
+        counting.panes.still(),
+        Counts.of(counting),
+        tuple(troubles),
+    )
 
 
 def key_of(sample: Sample) -> Key:
