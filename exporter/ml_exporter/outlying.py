@@ -6,6 +6,7 @@ personal.
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -36,17 +37,18 @@ class LastOutliers:
 
     def note(self, table: pa.Table, times: Vector, odd: Odd) -> None:
         """Keeps the last outliers of rows that were just counted; `times` (n,) in microseconds."""
-        masks = {reason: getattr(odd, reason) for reason in REASONS}
-        places = np.flatnonzero(np.logical_or.reduce(list(masks.values())))[-KEPT:]
-        for place in places.tolist():
-            reasons = tuple(reason for reason, mask in masks.items() if mask[place])
-            texts = (_text(table, "id", place), _text(table, "version", place))
-            self.rows.append(Outlying(*texts, int(times[place]), reasons))
+        places = np.flatnonzero(odd.range | odd.distance | odd.prediction)[-KEPT:]
+        if not len(places):
+            return
+        ids, versions = _texts(table, "id", places), _texts(table, "version", places)
+        why = np.stack([getattr(odd, reason)[places] for reason in REASONS], axis=1).tolist()
+        for name, version, time_us, marks in zip(ids, versions, times[places].tolist(), why, strict=True):
+            self.rows.append(Outlying(name, version, time_us, tuple(compress(REASONS, marks))))
 
 
-def _text(table: pa.Table, name: str, place: int) -> str:
-    """A text of a row; bytes that are no UTF-8 are spelled out."""
-    if name not in table.column_names:
-        return ""
-    found = table.column(name)[place].as_buffer()
-    return "" if found is None else found.to_pybytes().decode(errors="backslashreplace")[:TEXT_CHARACTERS]
+def _texts(table: pa.Table, name: str, places: Vector) -> list[str]:
+    """A text of some rows; bytes that are no UTF-8 are spelled out."""
+    if name not in table.schema.names:
+        return [""] * len(places)
+    found = table.column(name).cast(pa.binary()).take(pa.array(places)).to_pylist()
+    return ["" if text is None else text.decode(errors="backslashreplace")[:TEXT_CHARACTERS] for text in found]
