@@ -9,9 +9,11 @@ from itertools import count
 import pytest
 import yaml
 from browsing import scrolls_sideways, serious_faults, structure, visit
+from tests.preview.test_page import drawn, everything
 from tests.serve import service
 
 from ml_exporter import generate
+from ml_exporter.preview import read_dashboards
 from ml_exporter.web.links import feature_path
 
 ROWS = 1200
@@ -160,3 +162,12 @@ def test_the_keyboard_alone_reaches_the_drifted_feature(browser, worlds):
         assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
         page.keyboard.press("Enter")
         assert page.evaluate("location.hash") == "#content"
+
+
+def test_a_preview_is_for_everybody_and_loads_nothing(browser, tmp_path):
+    pack = read_dashboards(generate.pack_dir() / "dashboards" / "out", "ml-model")
+    (tmp_path / "preview.html").write_text(drawn(*pack, everything())[0], encoding="utf-8", errors="replace")
+    with visit(browser, (tmp_path / "preview.html").as_uri()) as visited:
+        assert visited.page.locator("svg").count() > 20
+        assert serious_faults(visited.page) == []
+        assert visited.noticed == []

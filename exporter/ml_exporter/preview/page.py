@@ -29,6 +29,7 @@ WIDTH = 1400
 _LINE = 26
 _INNER = 34
 """Pixels that a panel takes left and right of its picture."""
+_EMPTY_LINK = re.compile(r'<a href="([^"]*)"[^>]*>(?=</a>)')
 
 
 @dataclass(frozen=True)
@@ -146,12 +147,19 @@ def _replaced(link: Link, context: Any) -> tuple[str, str]:
 
 def _markdown(text: str) -> Markup:
     """A text panel: Markdown without HTML and pictures."""
-    return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").disable("image").render(text))  # noqa: S704
+    html: str = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image").render(text)
+    return _named_links(html)
 
 
 def _inline(text: str) -> Markup:
     """A description: the same within one paragraph."""
-    return Markup(MarkdownIt("commonmark", {"html": False}).disable("image").renderInline(text))  # noqa: S704
+    html: str = MarkdownIt("commonmark", {"html": False}).disable("image").renderInline(text)
+    return _named_links(html)
+
+
+def _named_links(html: str) -> Markup:
+    """Rendered Markdown in which a link without a text, such as a picture without one, shows its address."""
+    return Markup(_EMPTY_LINK.sub(r"\g<0>\1", html))  # noqa: S704 - raw HTML is off, and the address is escaped
 
 
 def _spark(values: Sequence[float]) -> str:
