@@ -46,7 +46,7 @@ state: /var/lib/ml-exporter
 interval: 30s
 time: {pane: 1s, hour: 2m, day: 48m, stale_after: 500ms, future_tolerance: 0s}
 dead_letter: {max_size: 1MiB, values: true}
-web: {samples: true}
+web: {samples: true, grafana_url: "https://grafana.test/x", prometheus_url: "http://[::1]:9090/"}
 sources:
   answers:
     {files: "logs/*.jsonl", format: jsonl, delimiter: ";", settle: 1.5m, idle_after: 1h, max_line_bytes: 64KiB,

@@ -37,6 +37,7 @@ from ml_exporter.web import (
     Address,
     Lifecycle,
     ModelRow,
+    Outside,
     Reloads,
     Server,
     Site,
@@ -227,7 +228,8 @@ class Exporter:
         text = self._renderer.render(samples) + self._process()
         interval = float(self.loaded.config.interval)
         rows, facts = tuple(self._rows(samples)), self._teller.tell(self.fleet, published, now_us, self.ready)
-        self.snapshot = Snapshot(text, compress(text), self.clock(), self.ready, interval, rows, facts)
+        outside = Outside(self.loaded.config.web.grafana_url, self.loaded.config.web.prometheus_url)
+        self.snapshot = Snapshot(text, compress(text), self.clock(), self.ready, interval, rows, facts, outside)
 
     def _own(self) -> Iterator[Sample]:
         yield Sample("ml_exporter_build_info", (__version__, platform.python_version()), 1.0)

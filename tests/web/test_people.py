@@ -4,8 +4,9 @@ import html
 import re
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 
 import pytest
 from example_facts import AT, FACTS, FEATURE, HOSTILE, LABELS, MODEL, NUMERIC, PSI, ExampleFacts
@@ -13,7 +14,7 @@ from example_facts import CATEGORICAL as CATEGORIES
 from tests.web.asking import Answer, Tags, ask
 
 from ml_exporter.facts.answers import Bin, FeatureSummary, PsiBin, SegmentFacts, Value, VersionFacts
-from ml_exporter.web import Snapshot, create_app
+from ml_exporter.web import Outside, Snapshot, create_app
 from ml_exporter.web.links import feature_path
 from ml_exporter.web.words import visible
 
@@ -80,6 +81,7 @@ class Changed(ExampleFacts):
         return super().__getattribute__(name)
 
 
+ROOT = Path(__file__).parents[2]
 SHOWN: list[Snapshot] = []
 APP = create_app(lambda: SHOWN[-1], lambda: AT + 7, "1.2.3")
 
@@ -267,6 +269,23 @@ def test_every_page_leads_to_the_same_facts_as_json(path: str) -> None:
     wanted = urlsplit(f"/api/v1{path if path != '/' else '/models'}")
     targets = [urlsplit(urljoin(f"http://h{path}", str(link))) for link in page.own_links]
     assert (unquote(wanted.path), wanted.query) in {(unquote(target.path), target.query) for target in targets}
+
+
+@pytest.mark.parametrize(
+    ("page", "dashboard"), [("models", "overview"), ("hostile feature", "features"), ("labels", "labels")]
+)
+def test_pages_lead_to_grafana_and_prometheus_where_they_are_known(page: str, dashboard: str) -> None:
+    here = Outside("https://grafana.test/", "https://prometheus.test/p")
+    SHOWN[:] = [replace(Snapshot(b"", b"", AT, True, 15.0, (), ExampleFacts()), outside=here)]
+    links = [str(link) for link in Tags(ask(APP, "GET", PAGES[page], {}).text).links if "://" in str(link)]
+    assert [urlsplit(link).netloc for link in links] == ["grafana.test", "prometheus.test"]
+    assert urlsplit(links[0]).path == f"/d/ml-{dashboard}"
+    assert (ROOT / "dashboards" / "out" / f"ml-{dashboard}.json").exists()
+    if page == "hostile feature":
+        assert parse_qs(urlsplit(links[0]).query)["var-feature"] == [HOSTILE]
+        (query,) = parse_qs(urlsplit(links[1]).query)["g0.expr"]
+        assert query.startswith('ml_feature_psi{model="fraud",feature="<script>alert(')
+        assert '\\"quoted\\"' in query
 
 
 # Hostile content

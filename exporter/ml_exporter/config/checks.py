@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import urlsplit
 
 from ml_exporter.config.sections import (
     DECISION_THRESHOLD,
@@ -41,11 +42,34 @@ def contradictions(config: Config, where: str) -> Iterator[Problem]:
     if 0 < config.dead_letter.max_size < LEAST_DEAD_LETTER_BYTES:
         got = f"{config.dead_letter.max_size} bytes"
         yield Problem(f"{where}.dead_letter.max_size", "at least 64KiB, or 0B", got, "Choose a larger size")
+    yield from _web_contradictions(config, f"{where}.web")
     for name, model in config.models.items():
         yield from _log_contradictions(model, f"{where}.models.{name}", config)
         yield from _model_contradictions(model, f"{where}.models.{name}")
     for name in config.sources:
         yield from _stream_contradictions(config, name, where)
+
+
+def _web_contradictions(config: Config, path: str) -> Iterator[Problem]:
+    for key, url in (("grafana_url", config.web.grafana_url), ("prometheus_url", config.web.prometheus_url)):
+        if url is not None and not _is_web_address(url):
+            action = "Write what people open, for example https://grafana.example.org"
+            yield Problem(f"{path}.{key}", "an http or https URL with a host, and no more", shown(url), action)
+
+
+def _is_web_address(url: str) -> bool:
+    """Whether it is http or https, has a host and perhaps a path, and nothing that is secret or comes behind a path.
+
+    >>> [_is_web_address(url) for url in ("https://g.example/x", "javascript:alert(1)", "http://u:p@h", "http://h/?a")]
+    [True, False, False, False]
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and not set(url) & set(" \"'<>\\^`{}|?#@")
+    return plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def _log_contradictions(model: Model, path: str, config: Config) -> Iterator[Problem]:

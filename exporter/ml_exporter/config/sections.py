@@ -259,6 +259,10 @@ class Web(Section, frozen=True):
 
     samples: bool = False
     """Show single rows: ids of the last outliers, and the last refused lines. They may hold personal data."""
+    grafana_url: str | None = None
+    """Where people open Grafana: pages link to the pack's dashboards of what they show."""
+    prometheus_url: str | None = None
+    """Where people open Prometheus: pages link to the series of what they show."""
 
 
 class Config(Section, frozen=True):

@@ -7,6 +7,7 @@ from .access import Access, WebConfig, gate
 from .app import Snapshot, create_app
 from .connection import Limits
 from .lifecycle import Lifecycle, Reloads
+from .outside import Outside
 from .pages import ModelRow
 from .server import Address, Server
 from .site import Site, site
@@ -17,6 +18,7 @@ __all__ = [
     "Lifecycle",
     "Limits",
     "ModelRow",
+    "Outside",
     "Reloads",
     "Server",
     "Site",

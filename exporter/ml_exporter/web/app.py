@@ -15,6 +15,7 @@ from ..facts import Facts
 from .api import Api
 from .derived import Derived
 from .links import feature_path, link_from, model_path, page_of
+from .outside import NOWHERE, Outside
 from .pages import Asked, At, ModelRow, Pages
 from .people import People
 
@@ -40,6 +41,8 @@ class Snapshot:
     models: tuple[ModelRow, ...]
     facts: Facts | None = None
     """What the pages and the JSON API say in detail."""
+    outside: Outside = NOWHERE
+    """What pages may link to beside the exporter."""
 
 
 def create_app(
@@ -145,9 +148,11 @@ class _Routes:
         """Where and when the page that is asked for is made."""
         page, snapshot = page_of(request.scope), self._newest()
         overdue = self._overdue(snapshot).strip()
-        ready = "starting" if snapshot is None else "ready" if snapshot.ready else "catching up with its sources"
-        rendered_at = None if snapshot is None else snapshot.rendered_at
-        return At(page, link_from(page), self._clock(), rendered_at, overdue or f"The exporter is {ready}.")
+        if snapshot is None:
+            return At(page, link_from(page), self._clock(), None, overdue or "The exporter is starting.")
+        ready = "ready" if snapshot.ready else "catching up with its sources"
+        state = overdue or f"The exporter is {ready}."
+        return At(page, link_from(page), self._clock(), snapshot.rendered_at, state, snapshot.outside)
 
     def _overdue(self, snapshot: Snapshot | None) -> str:
         """Why the last rendering must not be served any more; empty if it may."""

@@ -49,7 +49,7 @@ def _window_view(facts: FeatureFacts, window: FeatureWindow) -> WindowView:
 def _since(facts: FeatureFacts) -> str:
     """In words, since which day the days of a drifted feature stand above the noise floor of its window of a day."""
     limits = [
-        value.critical for window in facts.windows[:1] for value in window.values if value.metric == "ml_feature_psi"
+        value.critical for window in facts.windows[:1] for value in window.values if _is_psi(value) and value.beyond
     ]
     if not limits or limits[0] is None or facts.windows[0].name != "1d":
         return ""

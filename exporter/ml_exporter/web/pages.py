@@ -16,6 +16,7 @@ from .charts import meter
 from .feature_view import feature_view
 from .links import Link, feature_path, model_path, runbook_path
 from .now import now
+from .outside import NOWHERE, Outside
 from .rows import rows_of
 from .runbooks import as_html, read_runbooks
 from .shelf import shelves
@@ -50,6 +51,8 @@ class At:
     """When the facts were evaluated; None before the first time."""
     state: str
     """How the exporter is, in a sentence."""
+    outside: Outside = NOWHERE
+    """Where Grafana and Prometheus are."""
 
 
 @dataclass(frozen=True)
@@ -93,27 +96,33 @@ class Pages:
 
     def landing(self, at: At, models: Models | None) -> str:
         """The models and how they are; without any before the first evaluation."""
-        return self._render("landing.html", at, **views.models_view(models))
+        outside = at.outside.links("ml-overview", "ml_model_info")
+        return self._render("landing.html", at, outside=outside, **views.models_view(models))
 
     def model(self, at: At, facts: ModelFacts) -> str:
         """One model: outcome first, then what may explain it."""
-        return self._render("model.html", at, **views.model_view(facts))
+        outside = at.outside.links("ml-model", "ml_accuracy", model=facts.summary.name)
+        return self._render("model.html", at, outside=outside, **views.model_view(facts))
 
     def feature(self, at: At, facts: FeatureFacts) -> str:
         """One feature beside the reference, and over time."""
-        return self._render("feature.html", at, **feature_view(facts))
+        outside = at.outside.links("ml-features", "ml_feature_psi", model=facts.model, feature=facts.name)
+        return self._render("feature.html", at, outside=outside, **feature_view(facts))
 
     def labels(self, at: At, facts: LabelFacts) -> str:
         """The labels of a model: how many, how late."""
-        return self._render("labels.html", at, **views.labels_view(facts))
+        outside = at.outside.links("ml-labels", "ml_label_coverage_ratio", model=facts.model)
+        return self._render("labels.html", at, outside=outside, **views.labels_view(facts))
 
     def outliers(self, at: At, facts: OutlierFacts) -> str:
         """The outliers of a model."""
-        return self._render("outliers.html", at, facts=facts, rows=rows_of(facts.values))
+        outside = at.outside.links("ml-model", "ml_prediction_outlier_ratio", model=facts.model)
+        return self._render("outliers.html", at, outside=outside, facts=facts, rows=rows_of(facts.values))
 
     def rejected(self, at: At, facts: Rejected) -> str:
         """Refused rows of all sources."""
-        return self._render("rejected.html", at, facts=facts)
+        outside = at.outside.links("ml-exporter", "ml_exporter_rows_rejected_total")
+        return self._render("rejected.html", at, outside=outside, facts=facts)
 
     def starting(self, at: At) -> str:
         """The page for everything that waits for the first evaluation."""

@@ -17,6 +17,7 @@ _TITLES = {
     "ml_feature_invalid_ratio": "Unreadable values",
     "ml_feature_out_of_range_ratio": "Out of range",
     "ml_feature_unseen_category_ratio": "Unseen categories",
+    "ml_prediction_outlier_ratio": "Outliers",
     "ml_window_rows": "Predictions",
     "ml_window_latency_seconds": "Latency",
 }
@@ -79,7 +80,7 @@ def is_beyond(value: Value) -> bool | None:
 
     None where there is nothing to judge it by.
     """
-    found = [value.beyond, _out_of_control(value), _worse(value)]
+    found = [None if _cannot_be_judged(value) else value.beyond, _out_of_control(value), _worse(value)]
     judged = [item for item in found if item is not None]
     return any(judged) if judged else None
 
@@ -110,10 +111,18 @@ def _label(key: str, item: str) -> str:
     return named.get(key, f"{key} {item}")
 
 
+def _cannot_be_judged(value: Value) -> bool:
+    """Whether no share at all would be beyond the noise, as in windows of a few rows."""
+    most = (value.critical or 0.0) + (value.baseline or 0.0 if value.judged == "excess" else 0.0)
+    return value.unit == "ratio" and value.judged in {"excess", "above"} and most >= 1.0
+
+
 def _limit(value: Value) -> str:
     """What a vital is judged by, in words: the noise floor first, then its control limits."""
     words = []
-    if value.critical is not None:
+    if _cannot_be_judged(value):
+        words.append("too few rows to judge")
+    elif value.critical is not None:
         noise, middle = value.critical, value.baseline or 0.0
         most = text(value, noise)
         words.append(
