@@ -117,11 +117,11 @@ local outcome(uids) =
     ],
   };
 
-local diagnostics(uids) =
+local inputs(uids) =
   local toFeatures = panel.onward([link.to(uids.features, 'Which features')]);
   local largest(expr) = t(query.largest(5, 'max by (feature) (%s)' % expr, 'feature'), '{{feature}}');
   {
-    title: 'Diagnostics: what may explain it',
+    title: 'Diagnostics: what moved, and what the model is given',
     panels: [
       panel.timeseries(
         'Every kind of drift, in multiples of its noise floor',
@@ -171,6 +171,14 @@ local diagnostics(uids) =
           query.limit('prediction_outlier_excess_ratio', '1d', 'warning'),
         ]
       ),
+    ],
+  };
+
+local answers(uids) =
+  local toFeatures = panel.onward([link.to(uids.features, 'Which features')]);
+  {
+    title: 'Diagnostics: what the model answers',
+    panels: [
       panel.timeseries(
         'Class shares, one day',
         'Share of each predicted class. Empty for a regression. Bad: far from the reference without a reason in the business.',
@@ -348,7 +356,7 @@ local volume(uids) = {
       annotations: [board.newVersion($._config, 'model="$model"')] + board.firing('model="$model"'),
       ofModel: true,
       onward: [link.to(uids.alerts, 'History of its alerts')],
-      rows: [section(uids) for section in [outcome, diagnostics, latency, volume]],
+      rows: [section(uids) for section in [outcome, inputs, answers, latency, volume]],
     }),
   },
 }

@@ -184,7 +184,6 @@ local severities = {
         yAxis: { unit: unit, axisPlacement: 'left' },
         rowsFrame: { layout: 'auto' },
         cellValues: { unit: 'reqps' },
-        tooltip: { show: true, yHistogram: false },
         legend: { show: false },
         exemplars: { color: 'red' },
         showValue: 'never',
