@@ -88,7 +88,7 @@ def main() -> None:
         print(*scrapes("attacked", server.port, certificates.ca), sep="\n", flush=True)
         report = json.loads(attackers.communicate("")[0])
         server.stop()
-        for attack, count in report["done"].items():
+        for attack, count in report["begun"].items():
             print(f"attack_{attack} {count} times")
         assert not report["leaked"]
 

@@ -3,7 +3,7 @@
     python attacks.py PORT CA AUTHORIZATION
 
 attacks 127.0.0.1:PORT over TLS from many loopback addresses, until its standard input ends, and then prints as JSON how
-often each attack was carried out, and what an answer should never have held. The authority is in the file CA;
+often each attack was begun, and what an answer should never have held. The authority is in the file CA;
 AUTHORIZATION is a header that is right, for those who read slowly.
 """
 
@@ -53,8 +53,10 @@ class Target:
     port: int
     context: ssl.SSLContext
     authorization: str
+    asked: int = 0
+    """Paths to which an answer came."""
     running: bool = True
-    done: Counter[str] = field(default_factory=Counter)
+    begun: Counter[str] = field(default_factory=Counter)
     leaked: list[str] = field(default_factory=list)
 
     async def connect(
@@ -140,6 +142,7 @@ async def traversal(target: Target, source: str) -> None:
         writer.write(head.encode())
         with suppress(ConnectionError):
             answer = await asyncio.wait_for(reader.read(), 20)
+            target.asked += answer.startswith(b"HTTP/1.1 ")
             if answer[9:10] == b"2" or any(text in answer for text in FORBIDDEN):
                 target.leaked.append(path)
         writer.transport.abort()
@@ -190,9 +193,9 @@ ATTACKS: dict[str, tuple[Attack, int, int]] = {
 async def again_and_again(name: str, attack: Attack, target: Target, source: str) -> None:
     """Carry out an attack without an end; whatever ends one, the next follows."""
     while target.running:
+        target.begun[name] += 1
         with suppress(OSError, TimeoutError, asyncio.TimeoutError, asyncio.IncompleteReadError, ValueError):
             await attack(target, source)
-        target.done[name] += 1
         await asyncio.sleep(0.02)
 
 
@@ -217,7 +220,7 @@ def main(port: str, authority: str, authorization: str) -> None:
     loop.set_exception_handler(lambda *_: None)  # of transports that were aborted
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     loop.run_until_complete(run(target))
-    print(json.dumps({"done": target.done, "leaked": sorted(set(target.leaked))}), flush=True)
+    print(json.dumps({"begun": target.begun, "leaked": sorted(set(target.leaked))}), flush=True)
     os._exit(0)  # whatever still waits in the loop
 
 

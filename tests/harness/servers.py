@@ -110,6 +110,7 @@ def serving(
 ) -> Iterator[Server]:
     """Run `command(port)` until the body ends. `ready` is the path that answers 200 when the server is ready.
 
+    Without a path, a server that listens is ready: one that speaks TLS, for example.
     The log goes to `folder`/`name`.log. A port that somebody took meanwhile is replaced by another, twice.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -157,7 +158,8 @@ def _answers(server: Server, ready: str) -> bool:
         raise kind(f"{server.name} ended with {server.process.returncode}. Its log:\n{server.log_tail()}")
     with suppress(OSError):
         if _listens(server.process.pid, int(server.url.rsplit(":", 1)[1])):
-            fetch(server.url + ready)
+            if ready:
+                fetch(server.url + ready)
             return True
     return False
 
