@@ -462,7 +462,76 @@ WEEKLY = (
     ),
 )
 
+
+def exporter(alert: str, metric: str, values: dict[str, float], labels: str = "", well: float | None = None) -> Law:
+    """An alert about all exporters: one that is well does not hide the other."""
+    job = f'job="ml-exporter",{labels}instance='
+    name = f'{metric} {job}"1"'
+    return Law(
+        alert,
+        moving={name: values},
+        fixed={} if well is None else {f'{metric} {job}"2"': well},
+        identity="",
+    )
+
+
+FAILED_RULES = 'prometheus_rule_evaluation_failures_total job="prometheus",rule_group='
+JUMPS = "ml_exporter_clock_jumps_total"
+EVALUATED = "ml_exporter_last_evaluation_timestamp_seconds"
+EXPORTER = (
+    exporter("MLReloadFailed", "ml_exporter_config_last_reload_successful", {"below": 1, "warning": 0}, well=1),
+    exporter("MLStateFailing", "ml_exporter_state_up", {"below": 1, "critical": 0}, well=1),
+    exporter("MLStateSetAside", "ml_exporter_state_set_aside", {"below": 0, "warning": 1}, well=0),
+    replace(
+        exporter("MLExporterStale", EVALUATED, {"below": 299, "critical": 301}, well=1),
+        ages=tuple(f'{EVALUATED} job="ml-exporter",instance="{number}"' for number in (1, 2)),
+    ),
+    Law(
+        "MLExporterAbsent",
+        moving={'up job="ml-exporter"': {"below": 1, "critical": None}},
+        fixed={'up job="x"': 1.0},
+        identity="",
+    ),
+    Law(
+        "MLExporterDown",
+        moving={'up job="ml-exporter"': {"below": 1, "critical": 0}},
+        fixed={'up job="x"': 0.0},
+        identity="instance",
+    ),
+)
+
+COUNTED_EXPORTER = (
+    replace(
+        exporter("MLDeadLetterFailing", "ml_exporter_dead_letter_failures_total", {"below": 0, "warning": 1}, well=0),
+        grows_for="1h",
+    ),
+    replace(
+        exporter("MLClockJumping", JUMPS, {"below": 0.02, "warning": 0.05}, 'direction="forward",'),
+        grows_for="1h",
+    ),
+    Law(
+        "MLRuleEvaluationFailing",
+        moving={f'{FAILED_RULES}"/r.yaml;ml-data.rules"': {"below": 0, "warning": 1}},
+        fixed={f'{FAILED_RULES}"/r.yaml;node.rules"': 1.0},
+        identity="",
+        grows_for="15m",
+    ),
+)
+
+VOLUME = f"ml_window_rows {HOUR}"
 SILENT = (
+    Law(
+        "MLVolumeDrop",
+        moving={VOLUME: {"below": 1000, "warning": 490, "critical": 40}},
+        silent={"more than half": {VOLUME: 510}},
+        limit=Limit("volume_drop_ratio", 0.99, -0.5, "1h"),
+    ),
+    Law(
+        "MLVolumeSurge",
+        moving={VOLUME: {"below": 1000, "warning": 3100}},
+        silent={"less than three times": {VOLUME: 2900}},
+        limit=Limit("volume_surge_factor", 9, 0.5, "1h"),
+    ),
     Law(
         "MLPredictionsLate",
         moving={"ml_last_prediction_timestamp_seconds": {"below": 600, "warning": 4300}},
@@ -472,13 +541,21 @@ SILENT = (
     ),
 )
 
-LAWS = FAST + COUNTED + BURNING + WEEKLY + SILENT + SLOW + MISSING
+BY_HAND = {
+    "MLModelMissing": "its series are a list that the rules record and the lack of ml_model_info (models.test.yaml)",
+    "MLWatchdog": "it always fires (exporter.test.yaml)",
+}
+"""Alerts without a law, and why."""
+
+LAWS = FAST + COUNTED + EXPORTER + COUNTED_EXPORTER + BURNING + WEEKLY + SILENT + SLOW + MISSING
 GRIDS = {
     "fast": (FAST, 60, 300),
     "counted": (COUNTED, 60, 300),
+    "exporter": (EXPORTER, 60, 600),
+    "counted_exporter": (COUNTED_EXPORTER, 60, 300),
     "burning": (BURNING, 150, 300),
     "weekly": (WEEKLY, 300, 26 * 3600),
-    "silent": (SILENT, 300, 7 * 86400 + 3600),
+    "silent": (SILENT, 900, 7 * 86400 + 3600),
     "slow": (SLOW, 1800, 26 * 3600),
     "missing": (MISSING, 60, 60),
 }

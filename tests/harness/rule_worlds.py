@@ -52,7 +52,7 @@ class Law:
     part: str = ""
     """What tells laws of one alert apart."""
     identity: str = "model"
-    """The label that tells cases apart."""
+    """The label that tells cases apart. Empty: the alert is about all exporters, so each case has its own world."""
     grows_for: str = ""
     """The range of an increase, if the series are counters: values are then a growth a minute."""
     ages: tuple[str, ...] = ()
@@ -166,7 +166,7 @@ def checks(law: Law, rule: Document, clock: Clock) -> list[tuple[int, str]]:
 def series(law: Law, case: Case, clock: Clock) -> Iterator[Document]:
     """The input of one case."""
     whole = f"{law.alert}{law.part}/{case.name}"
-    identity = f'{law.identity}="{whole}"'
+    identity = f'{law.identity}="{whole}"' if law.identity else ""
     if law.identity == "model":
         since = case.known_since
         yield sample(
@@ -188,8 +188,8 @@ def series(law: Law, case: Case, clock: Clock) -> Iterator[Document]:
     for written in (*law.fixed, *law.moving):
         for replica in (1, 2) if case.replicas else (0,):
             name, _, labels = written.partition(" ")
-            parts = [identity, *([labels] if labels else []), *([f'instance="{replica}",job="j"'] if replica else [])]
-            yield one(f"{name}{{{','.join(parts)}}}", written, law, case, clock, replica)
+            parts = (identity, labels, f'instance="{replica}",job="j"' if replica else "")
+            yield one(f"{name}{{{','.join(filter(None, parts))}}}", written, law, case, clock, replica)
 
 
 def overrides(law: Law, case: Case, identity: str, clock: Clock) -> Iterator[Document]:
@@ -280,13 +280,44 @@ def asked_for(law: Law) -> str:
     return f'count by ({law.identity}, severity) (ALERTS{{alertname="{law.alert}",alertstate="firing"{own}}})'
 
 
-def world(laws: Iterable[Law], rules: Mapping[str, Document], step: int, warm_up: int) -> Document:
-    """One suite for all these laws."""
-    laws = list(laws)
-    onset = warm_up
-    start = Clock(step, onset, 0)
+def world(laws: Sequence[Law], rules: Mapping[str, Document], step: int, warm_up: int) -> Document:
+    """One suite for all these laws: a world that they share, and one for each case that needs its own."""
+    shared = [law for law in laws if law.identity]
+    tests = [common(shared, rules, clock_of(shared, rules, step, warm_up))] if shared else []
+    for law in (law for law in laws if not law.identity):
+        rule, clock = rules[law.alert], clock_of([law], rules, step, warm_up)
+        tests += [alone(law, rule, case, clock) for case in cases(law, rule, clock)]
+    return {"evaluation_interval": f"{step}s", "tests": tests}
+
+
+def clock_of(laws: Iterable[Law], rules: Mapping[str, Document], step: int, warm_up: int) -> Clock:
+    """The grid of a world, long enough for all checks."""
+    start = Clock(step, warm_up, 0)
     end = max(when for law in laws for when, _ in checks(law, rules[law.alert], start))
-    clock = Clock(step, onset, end + step)
+    return Clock(step, warm_up, end + step)
+
+
+def alone(law: Law, rule: Document, case: Case, clock: Clock) -> Document:
+    """The world of one case."""
+    asked = [
+        {
+            "expr": f'count by (severity) (ALERTS{{alertname="{law.alert}",alertstate="firing"}})',
+            "eval_time": f"{when}s",
+            "exp_samples": [
+                {"labels": f'{{severity="{severity}"}}', "value": 1}
+                for severity in (() if what == "none" else getattr(case, what))
+            ],
+        }
+        for when, what in checks(law, rule, clock)
+    ]
+    given = list(series(law, case, clock))
+    name = f"{law.alert}/{case.name}"
+    return {"name": name, "interval": f"{clock.step}s", "input_series": given, "promql_expr_test": asked}
+
+
+def common(laws: Iterable[Law], rules: Mapping[str, Document], clock: Clock) -> Document:
+    """The world that laws share."""
+    laws = list(laws)
     given = [item for law in laws for case in cases(law, rules[law.alert], clock) for item in series(law, case, clock)]
     asked = [
         {
@@ -297,5 +328,4 @@ def world(laws: Iterable[Law], rules: Mapping[str, Document], step: int, warm_up
         for law in laws
         for when, what in checks(law, rules[law.alert], clock)
     ]
-    test = {"name": "laws", "interval": f"{step}s", "input_series": given, "promql_expr_test": asked}
-    return {"evaluation_interval": f"{step}s", "tests": [test]}
+    return {"name": "laws", "interval": f"{clock.step}s", "input_series": given, "promql_expr_test": asked}

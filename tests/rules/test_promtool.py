@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import rule_suites
-from rule_laws import LAWS
+from rule_laws import BY_HAND, LAWS
 from servers import tools
 
 from ml_exporter.catalogue import BY_NAME
@@ -70,3 +70,10 @@ def test_every_alert_is_seen_firing():
     ]
     by_hand |= set(re.findall(r'alertname="(\w+)"', " ".join(counted)))
     assert by_hand | {law.alert for law in LAWS} == alerts
+
+
+def test_every_alert_obeys_the_laws_or_says_why_not():
+    alerts = {rule["alert"] for group in GROUPS for rule in group["rules"] if "alert" in rule}
+    laws = {law.alert for law in LAWS}
+    assert alerts - laws == set(BY_HAND)
+    assert all(len(reason) > 10 for reason in BY_HAND.values())
