@@ -2,8 +2,8 @@
 
     python examples/01-flights/detection.py --out docs/detection.md
 
-It needs promtool and amtool (`make tools`). Hourly it takes some ten minutes on two cores, every quarter of an hour
-(`--step-minutes 15`) about three times as long.
+It needs promtool and amtool (`make tools`) and some ten minutes on two cores; `--step-minutes 15` takes about three
+times as long.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ HOUR_US = 3_600_000_000
 LAST_WEEK = ("volume_drop", "volume_surge", "duplicate_traffic", "clock_skew", "log_stuck")
 """Faults of the stream: the rules that notice them look back a week, so their drills begin so much earlier."""
 STEP_MINUTES = 60
+FINE_MINUTES = 15
+FINE = ("exporter_dead",)
+"""Faults that are seen at every quarter of an hour at least: an hour without samples is one evaluation of an hour."""
 PART = 30
 """How many faults one process drills."""
 Row = dict[str, Any]
@@ -65,7 +68,8 @@ the thresholds of [the example](../examples/01-flights/README.md). Written by
 
 The model was made from January and February, its baseline from March; the exporter has watched
 since 20 March. Clean logs until {start}, then
-the fault until {stop} at the latest, then clean logs until {end}. Rules were evaluated every {step}.
+the fault until {stop} at the latest, then clean logs until {end}. Rules were evaluated every {step},
+in drills of a dead exporter every {fine}.
 The drills of faults of the stream begin eight days earlier, for rules that
 look back a week. The flights know no errors, so their log got a column that says so.
 
@@ -111,7 +115,8 @@ def without_errors(log: Log) -> Log:
 def part(names: Sequence[str], size: str, folder: Path, tools: Path, step_minutes: int) -> list[Row]:
     """Drills some faults of one size in the logs of a folder."""
     lead = 8 * 24 if names[0] in LAST_WEEK else 6
-    lengths = Lengths(lead * HOUR_US, 48 * HOUR_US, 30 * HOUR_US, step_minutes * 60_000_000)
+    step = min(step_minutes, FINE_MINUTES) if names[0] in FINE else step_minutes
+    lengths = Lengths(lead * HOUR_US, 48 * HOUR_US, 30 * HOUR_US, step * 60_000_000)
     tasks = [Task(BY_NAME[name], BY_NAME[name].sizes[SIZES.index(size)]) for name in names]
     settings = Settings(thresholds=folder / "thresholds.yaml", routing=folder / "routing.yaml")
     loaded = load(folder / "ml-exporter.yaml")
@@ -173,6 +178,7 @@ def table(found: Sequence[Row], step_minutes: int) -> str:
     head = HEAD.format(
         **when,
         step=f"{step_minutes} minutes",
+        fine=f"{min(step_minutes, FINE_MINUTES)}",
         option="" if step_minutes == STEP_MINUTES else f" --step-minutes {step_minutes}",
         clean=f"({', '.join(clean)})" if clean else "(nothing does)",
         summary="\n".join(summary(found)),
@@ -204,11 +210,11 @@ def summary(found: Sequence[Row]) -> Iterator[str]:
 def parts() -> Iterator[tuple[str, list[str]]]:
     """What each process drills: some faults that begin alike, of one size."""
     long = [name for name in BY_NAME if name in LAST_WEEK]
-    short = [name for name in BY_NAME if name not in LAST_WEEK]
+    short = [name for name in BY_NAME if name not in (*LAST_WEEK, *FINE)]
     for size in SIZES:
-        for names in (long, short):
+        for names in (long, short, FINE):
             for first in range(0, len(names), PART):
-                yield size, names[first : first + PART]
+                yield size, list(names[first : first + PART])
 
 
 def drilled_in_processes(folder: Path, jobs: int, tools: Path, step_minutes: int) -> list[Row]:
