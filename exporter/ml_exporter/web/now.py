@@ -94,7 +94,7 @@ def _row(item: Value) -> Row:
         write(item.value) if item.value is not None else item.missing.get("value", NONE),
         interval if item.lower is not None else item.missing.get("interval", NONE),
         write(item.critical) if item.critical is not None else item.missing.get("critical", NONE),
-        "" if item.strength is None else f"{number(round(item.strength, 2))} times",
+        "" if item.strength is None else f"{number(item.strength)} times",
         bool(item.beyond),
         write(item.baseline) if item.baseline is not None else item.missing.get("baseline", NONE),
     )
