@@ -118,6 +118,16 @@ def test_links_to_other_runbooks_keep_model_and_feature():
     assert plain == ["../runbooks/MLFeatureNullRatioHigh"]
 
 
+def test_the_index_keeps_a_model_for_the_runbooks_about_models():
+    links = Tags(get(f"/runbooks/?model={quote_plus(ODD)}").text).own_links
+    asked = {urlsplit(link).path.rpartition("/")[2]: parse_qs(urlsplit(link).query) for link in links}
+    assert asked["MLFeatureDrift"] == {"model": [ODD]}
+    assert asked["MLWatchdog"] == {}
+    plain = [link for link in Tags(get("/runbooks/").text).own_links if "?" in link]
+    assert plain == [link for link in Tags(get("/runbooks/?model=gone").text).own_links if "?" in link] == []
+    assert f"../runbooks/?model={MODEL}" in Tags(get(f"/models/{MODEL}").text).own_links
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -127,7 +127,7 @@ class _Routes:
         return RedirectResponse("runbooks/", 308)
 
     async def runbook_index(self, request: Request) -> Response:
-        return HTMLResponse(self._pages.runbook_index(self.at(request)))
+        return HTMLResponse(self._pages.runbook_index(self.at(request), _asked(request), _names(self._newest())))
 
     async def runbook(self, request: Request) -> Response:
         snapshot, name = self._newest(), request.path_params["name"].removesuffix(".md")

@@ -18,7 +18,7 @@ from .links import Link, feature_path, model_path, runbook_path
 from .now import now
 from .outside import NOWHERE, Outside
 from .rows import rows_of
-from .runbooks import as_html, read_runbooks
+from .runbooks import PLACEHOLDER, as_html, read_runbooks
 from .shelf import shelves
 
 
@@ -85,6 +85,7 @@ class Pages:
             "name": words.name,
             "plain": words.plain,
             "model_path": model_path,
+            "runbook_path": runbook_path,
             "feature_path": feature_path,
             "meter": meter,
         }
@@ -128,9 +129,15 @@ class Pages:
         """The page for everything that waits for the first evaluation."""
         return self._render("starting.html", at)
 
-    def runbook_index(self, at: At) -> str:
-        """Links to every runbook, by layer."""
-        return self._render("runbooks.html", at, shelves=shelves(self._runbooks.values()))
+    def runbook_index(self, at: At, asked: Asked, models: Sequence[str]) -> str:
+        """Links to every runbook, by layer; those about models keep the model that was asked for, if there is one."""
+        model = asked.model if asked.model in models else ""
+        filled = {"model": model} if model else {}
+        paths = {
+            book.name: runbook_path(book.name, filled if PLACEHOLDER in book.text else {})
+            for book in self._runbooks.values()
+        }
+        return self._render("runbooks.html", at, shelves=shelves(self._runbooks.values()), model=model, paths=paths)
 
     def runbook(self, at: At, name: str, asked: Asked, models: Sequence[str], facts: Facts | None) -> str | None:
         """One runbook, or None if there is none of this name.
@@ -155,7 +162,7 @@ class Pages:
             "feature": feature,
             "unknown": "" if model else asked.model,
             "models": [(each, runbook_path(name, {"model": each})) for each in models],
-            "about_models": "$model" in book.text,
+            "about_models": PLACEHOLDER in book.text,
             "now": None if found is None else now(book.reads, found, feature, keeping.get("window", "")),
             "model_path": model_path(model),
             "feature_path": feature_path(model, feature),

@@ -21,6 +21,8 @@ _COMMENT = re.compile(r"^<!--.*-->\n", re.MULTILINE)
 _READS = re.compile(r"<!-- Reads ([\w, ]+?)(?: over ([\w, ]+?))?( of segments)?\. -->")
 _KIND = re.compile(r"<!-- Layer (\w+), severity ([\w, ]+)\. -->")
 _MEANING = re.compile(r"^## Meaning\n\n(.+?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
+PLACEHOLDER = "$model"
+"""What a runbook about models has in its queries."""
 _PLACEHOLDER = re.compile(r"\$(model|feature)\b")
 _TITLE = re.compile(r"\A# .*\n")
 _ESCAPED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
