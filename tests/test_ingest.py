@@ -6,14 +6,18 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from tests import build
 from tests.sources import dirty
 
 from ml_exporter.config import label_stream, parse, prediction_stream
 from ml_exporter.dead_letter import NAME, DeadLetter
-from ml_exporter.ingest import Fleet, read_all, source_samples
+from ml_exporter.facts.rows import rejections
+from ml_exporter.ingest import Feed, Fleet, read_all, source_samples
 from ml_exporter.loading import Loaded
+from ml_exporter.records import Batch, Stream
+from ml_exporter.sources.rows import Parsed
 
 NOW = build.NOON + build.HOUR
 KINDS = {kind.name: kind for kind in (*dirty.KINDS, *dirty.CLOCK)}
@@ -204,6 +208,24 @@ def test_a_record_scored_by_two_models(tmp_path):
     assert rejected(fleet)["log"] == {"bad_timestamp": 1, "missing_column": 1}
     assert [fleet.countings[name].statuses["matched"] for name in ("flights", "ships")] == [1, 1]
     fleet.close()
+
+
+def test_refused_lines_are_counted_by_role_too():
+    """A line that two roles refuse counts for each of them, and once for the source; some belong to nobody."""
+    refused = [{"bad_timestamp": np.array([10, 20])}, {"bad_timestamp": np.array([20, 30])}]
+    batches = tuple(Batch(pa.table({}), 0, refused=places) for places in refused)
+    streams = tuple(Stream("flights", role, ()) for role in ("predictions", "labels"))
+    feed = Feed("log", None, streams, (None, None))
+    feed._take(Parsed(batches, 4, {"malformed": np.array([5])}, lambda place: b""), NOW)
+    assert feed.rejected == Counter(bad_timestamp=3, malformed=1)
+    assert feed.by_role == Counter(
+        {("predictions", "bad_timestamp"): 2, ("labels", "bad_timestamp"): 2, (None, "malformed"): 1}
+    )
+    found = rejections(feed.rejected, feed.by_role)
+    assert [(item.reason, item.count, item.roles) for item in found] == [
+        ("bad_timestamp", 3, {"predictions": 2, "labels": 2}),
+        ("malformed", 1, {"unknown": 1}),
+    ]
 
 
 def test_labels_wait_for_predictions_of_their_models(tmp_path):

@@ -48,6 +48,8 @@ class Feed:
     position: Position = field(default_factory=Position)
     rows_read: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    by_role: Counter[tuple[Role | None, str]] = field(default_factory=Counter)
+    """Rows refused by role and reason; None are lines of which nobody knows whose they are."""
     files_lost: int = 0
     losses: list[str] = field(default_factory=list)
     """Files of which perhaps not all was read (`follow.lost`), until somebody says so and clears it."""
@@ -83,16 +85,18 @@ class Feed:
 
     def _take(self, parsed: Parsed, now_us: int) -> None:
         """Gives every stream its batch. A line that two streams refuse for one reason is counted and noted once."""
-        refusals = [parsed.refused]
-        for batch, take in zip(parsed.batches, self.takes, strict=True):
-            refusals.append(batch.refused)
+        refusals: list[tuple[Role | None, Mapping[str, Ints]]] = [(None, parsed.refused)]
+        for stream, batch, take in zip(self.streams, parsed.batches, self.takes, strict=True):
+            refusals.append((stream.role, batch.refused))
             if batch.table.num_rows:
-                refusals.append(take(batch, now_us))
+                refusals.append((stream.role, take(batch, now_us)))
         for reason in REJECT_REASONS:
-            found = [places[reason] for places in refusals if reason in places]
+            found = [(role, places[reason]) for role, places in refusals if reason in places]
             if found:
-                places = np.unique(np.concatenate(found))
+                places = _once(found)
                 self.rejected[reason] += len(places)
+                for role in {role for role, _ in found}:
+                    self.by_role[role, reason] += len(_once([item for item in found if item[0] == role]))
                 if self.dead_letter:
                     self.dead_letter.note(self.name, reason, parsed.path, places, parsed.line_at)
 
@@ -101,6 +105,11 @@ class Feed:
         self._stop.set()
         self._reading = None
         self.tail.close()
+
+
+def _once(found: Sequence[tuple[Role | None, Ints]]) -> Ints:
+    """The places of refused lines, each once."""
+    return np.unique(np.concatenate([places for _, places in found]))
 
 
 @dataclass
@@ -199,7 +208,7 @@ class Fleet:
         for feed in self.feeds:
             if feed.name in before:
                 feed.rows_read, feed.rejected = before[feed.name].rows_read, before[feed.name].rejected
-                feed.files_lost = before[feed.name].files_lost
+                feed.files_lost, feed.by_role = before[feed.name].files_lost, before[feed.name].by_role
 
     def close(self) -> None:
         """Stops every reader, then the threads they share."""

@@ -8,6 +8,7 @@ the hour and is a sum of hours, and of fine panes for the hour in which it ends.
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -74,7 +75,7 @@ class StillPanes:
         found = self.panes.get(key)
         return decompress(found) if isinstance(found, bytes) else found
 
-    @property
+    @cached_property
     def oldest_us(self) -> int:
         """Start of the oldest pane; 0 without any."""
         return min((start for _, start in self.panes), default=0)

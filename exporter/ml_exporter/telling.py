@@ -43,7 +43,7 @@ class Teller:
 
     def _sources(self, fleet: Fleet) -> Iterator[SourceFacts]:
         for feed in fleet.feeds:
-            found = rejections(dict(feed.rejected))
+            found = rejections(feed.rejected, feed.by_role)
             yield SourceFacts(
                 feed.name,
                 self.loaded.config.sources[feed.name].files,

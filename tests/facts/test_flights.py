@@ -209,6 +209,7 @@ def test_refused_rows(facts, scraped):
         for item in source.rejections:
             labels = frozenset({"source": source.name, "reason": item.reason}.items())
             assert item.count == scraped["ml_exporter_rows_rejected_total", labels]
+            assert item.roles == {"predictions" if source.predictions_of else "labels": item.count}
         assert source.rows_rejected == sum(item.count for item in source.rejections)
     assert found.lines
     assert {line.reason for line in found.lines} == {"future"}

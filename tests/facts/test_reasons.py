@@ -1,6 +1,7 @@
 """Why something is missing, at every boundary: below it what it waits for, from it on the thing itself."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tests.facts.looked import every_value, facts
 from ml_exporter.baseline import Noise, Phi
 from ml_exporter.charting import MINIMUM_DAYS
 from ml_exporter.config import parse
+from ml_exporter.facts.reasons import PSI_CRITICAL_MAXIMUM
 from ml_exporter.facts.words import amount, duration, waiting
 from ml_exporter.statistics.auc import MINIMUM_ROWS_PER_CLASS
 from ml_exporter.statistics.charts import DEVIATION_POINTS
@@ -242,6 +244,21 @@ def test_no_noise_for_the_shape_of_the_answers():
     found = value(facts(counted(rows(30)), NOW), "ml_prediction_spread")
     assert found.value is not None
     assert found.missing["critical"].startswith("no baseline noise for 1d")
+
+
+def test_a_window_that_is_too_short_for_an_alert_says_so():
+    rules = (Path(__file__).parents[2] / "rules" / "config.libsonnet").read_text()
+    assert f"psiCriticalMaximum: {PSI_CRITICAL_MAXIMUM:g}," in rules
+    few, many = (value(facts(counted(rows(count)), NOW), "ml_prediction_psi") for count in (3, 60))
+    assert few.critical > 1.0 > many.critical
+    assert few.missing["alert"].startswith("the window is too short for an alert: its critical value ")
+    assert "alert" not in many.missing
+
+
+def test_a_window_says_where_its_panes_begin():
+    found = facts(counted(rows(30)), NOW).model("flights").windows
+    assert {window.first_pane_at for window in found if window.name == "1d"} == {NOON / 1e6}
+    assert {window.first_pane_at - window.start_at for window in found if window.name == "5m"} == {0.0}
 
 
 def test_series_beyond_the_limit_are_said():

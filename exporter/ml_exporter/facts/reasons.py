@@ -9,7 +9,7 @@ from ml_exporter.facts.companions import BASELINE, ESTIMATE, INTERVAL, signal
 from ml_exporter.facts.valued import Place
 from ml_exporter.facts.views import View
 from ml_exporter.facts.windows import absent, windows_of
-from ml_exporter.facts.words import waiting
+from ml_exporter.facts.words import amount, waiting
 from ml_exporter.layout import FeatureBins
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.charts import OWN_OUTSIDE
@@ -36,6 +36,9 @@ UNDEFINED: Mapping[str, str] = {
 }
 """When a measure is not defined though there are labelled rows."""
 NOTHING = "nothing in the window defines it"
+PSI_CRITICAL_MAXIMUM = 1.0
+"""Beyond this critical value a window is too short to say anything; the rules' `psiCriticalMaximum`."""
+TOO_SHORT = "the window is too short for an alert: its critical value {critical} is above {most}"
 
 
 def role_of(view: View, metric: str) -> Role:
@@ -61,6 +64,8 @@ def _reasons(view: View, place: Place, found: Value) -> Iterator[tuple[str, str]
     elif window is not None:
         if found.judged is not None and found.critical is None:
             yield "critical", _no_critical(view, window, place)
+        if metric.endswith("_psi") and found.critical is not None and found.critical > PSI_CRITICAL_MAXIMUM:
+            yield "alert", TOO_SHORT.format(critical=amount(found.critical), most=amount(PSI_CRITICAL_MAXIMUM))
         if metric in INTERVAL and found.lower is None:
             yield "interval", _no_interval(view, window, place)
     if metric in BASELINE and found.baseline is None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from ml_exporter.facts.answers import Outlier, OutlierFacts, Rejection, Value
 from ml_exporter.facts.views import View
 from ml_exporter.outlying import KEPT
+from ml_exporter.records import Role
 
 ALLOW = "Single rows may hold personal data and are not shown. `web: {samples: true}` in the configuration allows it."
 REASONS: Mapping[str, tuple[str, str]] = {
@@ -26,12 +27,18 @@ OUTLIERS: Mapping[str, str] = {
 }
 
 
-def rejections(counted: Mapping[str, int]) -> tuple[Rejection, ...]:
+def rejections(counted: Mapping[str, int], by_role: Mapping[tuple[Role | None, str], int]) -> tuple[Rejection, ...]:
     """Refused rows by reason, the most frequent first."""
     found = sorted(
         ((count, reason) for reason, count in counted.items() if count), key=lambda item: (-item[0], item[1])
     )
-    return tuple(Rejection(reason, count, *REASONS[reason]) for count, reason in found)
+    return tuple(Rejection(reason, -count, *REASONS[reason], _roles(reason, by_role)) for count, reason in found)
+
+
+def _roles(reason: str, by_role: Mapping[tuple[Role | None, str], int]) -> Mapping[str, int]:
+    roles: tuple[Role | None, ...] = ("predictions", "labels", None)
+    counts = {role or "unknown": by_role.get((role, reason), 0) for role in roles}
+    return {role: count for role, count in counts.items() if count}
 
 
 def outlier_facts(view: View, values: Iterable[Value], samples: bool) -> OutlierFacts:

@@ -44,7 +44,14 @@ def facts_of(view: View, wanted: tuple[Role, ...]) -> Iterator[WindowFacts]:
                 int(labels["joinable"][0]),
                 int(labels["labelled"][0]),
                 matures_at(view, window),
+                _first_pane_at(view, window),
             )
+
+
+def _first_pane_at(view: View, window: Window) -> float | None:
+    """Where the first pane of a window begins; None while there is none in it."""
+    first_us = max(window.start_us, view.panes.oldest_us)
+    return first_us / 1e6 if view.panes.oldest_us and first_us < window.end_us else None
 
 
 def matures_at(view: View, window: Window) -> float | None:

@@ -1,7 +1,7 @@
 """Single rows: those that were refused, and outliers. Their content is shown only if `web.samples` allows it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ml_exporter.facts.answers.values import Value
 
@@ -18,6 +18,8 @@ class Rejection:
     """What the reason says."""
     next_step: str
     """What to do about it."""
+    roles: Mapping[str, int] = field(default_factory=dict)
+    """How many were read as `predictions` and as `labels`; `unknown` are lines of which nobody knows whose they are."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class Value:
     """The control limits."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Why something is absent, in words with numbers, by what: `value`, `critical`, `interval`, `baseline`,
-    `estimated`, `control`.
+    `estimated`, `control`; `alert` says why no alert reads a value that is there.
     """
 
     @property
@@ -101,3 +101,6 @@ class WindowFacts:
     """Those that have a label."""
     matures_at: float | None
     """When all its labels should be there, Unix seconds; none without labels."""
+    first_pane_at: float | None = None
+    """Where the first pane in it that there is begins, Unix seconds. Later than `start_at` while the model has been
+    read for a shorter time than the window is long; none while there is nothing in it."""
