@@ -32,7 +32,7 @@ def rejections(counted: Mapping[str, int], by_role: Mapping[tuple[Role | None, s
     found = sorted(
         ((count, reason) for reason, count in counted.items() if count), key=lambda item: (-item[0], item[1])
     )
-    return tuple(Rejection(reason, -count, *REASONS[reason], _roles(reason, by_role)) for count, reason in found)
+    return tuple(Rejection(reason, count, *REASONS[reason], _roles(reason, by_role)) for count, reason in found)
 
 
 def _roles(reason: str, by_role: Mapping[tuple[Role | None, str], int]) -> Mapping[str, int]:
