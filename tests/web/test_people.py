@@ -339,6 +339,16 @@ def test_two_hundred_features_are_folded_and_the_page_stays_small() -> None:
     assert len(answer.content) < 400_000
 
 
+def test_the_category_that_moved_most_comes_first() -> None:
+    parts = [("AA", 0.01), ("BB", 0.5), ("CC", 0.2)]
+    bins = tuple(PsiBin(name, None, None, 10, 0.3, 3, 0.3, (0,), part) for name, part in parts)
+    window = replace(CATEGORIES.windows[0], psi_bins=bins, psi=0.71)
+    page = text_of(get(PAGES["feature"], Changed(asked="feature", answer=replace(CATEGORIES, windows=(window,)))).text)
+    table = page[page.index("Part of the PSI") :]
+    assert table.index("BB") < table.index("CC") < table.index("AA")
+    assert "Most of the PSI comes from: BB." in page
+
+
 def test_ten_thousand_categories_are_cut_and_the_rest_is_summed_and_counted() -> None:
     names = tuple(Bin(f"{'category' * 1250} {place}", None, None, 10, 1e-4, 3, 1e-4) for place in range(10_000))
     parts = tuple(

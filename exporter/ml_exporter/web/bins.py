@@ -64,19 +64,17 @@ def carrying(bins: Sequence[Bin]) -> tuple[int, ...]:
 
 def _histogram(feature: FeatureFacts, window: FeatureWindow, bins: Sequence[Bin]) -> Histogram:
     strong = carrying(bins)
-    rows = [_row(item, place in strong) for place, item in enumerate(bins)]
-    shown, left_out = _cut(feature, rows, MOST_ROWS)
-    drawn, not_drawn = _cut(feature, rows, MOST_BARS if feature.kind == "categorical" else MOST_ROWS)
+    carriers = frozenset(strong)
+    rows = _ordered(feature, [_row(item, place in carriers) for place, item in enumerate(bins)])
+    most_bars = MOST_BARS if feature.kind == "categorical" else MOST_ROWS
+    drawn, not_drawn = rows[:most_bars], rows[most_bars:]
     bars = [Bar(row.short, row.reference, row.current, row.carries) for row in drawn]
     if not_drawn:
         bars.append(Bar(f"{len(not_drawn):,} more", *_sums(not_drawn)[:2]))
     about = f"Shares of {feature.name[:100]} by bin, in the reference and over {window.name}."
-    about += (
-        f" Most of the PSI comes from {', '.join(rows[place].label[:40] for place in strong[:5])}." if strong else ""
-    )
-    return Histogram(
-        histogram(bars, about), tuple(shown), _rest(left_out), tuple(rows[place].label for place in strong)
-    )
+    labels = tuple(bins[place].label for place in strong)
+    about += f" Most of the PSI comes from {', '.join(label[:40] for label in labels[:5])}." if strong else ""
+    return Histogram(histogram(bars, about), tuple(rows[:MOST_ROWS]), _rest(rows[MOST_ROWS:]), labels)
 
 
 def _row(item: Bin, carries: bool) -> BinRow:
@@ -94,14 +92,13 @@ def _short(item: Bin) -> str:
     return f"{low:g}–{high:g}"
 
 
-def _cut(feature: FeatureFacts, rows: list[BinRow], most: int) -> tuple[list[BinRow], list[BinRow]]:
-    """The rows to show and those left out. Of categories the most frequent are shown; numbers keep their order."""
-    if len(rows) <= most:
-        return rows, []
-    if feature.kind == "categorical":
-        weight = {id(row): (row.carries, max(row.reference or 0.0, row.current or 0.0)) for row in rows}
-        rows = sorted(rows, key=lambda row: weight[id(row)], reverse=True)
-    return rows[:most], rows[most:]
+def _ordered(feature: FeatureFacts, rows: list[BinRow]) -> list[BinRow]:
+    """Categories by their part of the PSI, or else by frequency; numbers keep their order."""
+    if feature.kind == "numeric":
+        return rows
+    return sorted(
+        rows, key=lambda row: (row.contribution or 0.0, row.reference or 0.0, row.current or 0.0), reverse=True
+    )
 
 
 def _sums(rows: Sequence[BinRow]) -> tuple[float, float, int]:

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from .words import number, share, utc, visible
 
-WIDTH, LEFT, RIGHT = 640.0, 52.0, 8.0
-_BARS_HEIGHT, _BARS_TOP, _BARS_BOTTOM = 236.0, 20.0, 74.0
+WIDTH, LEFT, RIGHT = 640.0, 60.0, 8.0
+_BARS_HEIGHT, _BARS_TOP, _BARS_BOTTOM = 246.0, 20.0, 86.0
 _LINE_WIDTH, _LINE_HEIGHT, _LINE_TOP, _LINE_BOTTOM = 360.0, 120.0, 14.0, 22.0
 _LABEL_CHARACTERS = 14
 _MOST_LABELS = 16

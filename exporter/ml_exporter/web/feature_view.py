@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..facts.answers import FeatureFacts, FeatureWindow, Value
+from ..vitals.windows import REFERENCE
 from .bins import Histogram, full_histogram, psi_histogram
 from .rows import Row, is_beyond, rows_of, text, title
 from .trends import feature_trends
@@ -81,4 +82,4 @@ def _verdict(window: FeatureWindow) -> str:
 
 
 def _is_psi(value: Value) -> bool:
-    return value.metric == "ml_feature_psi" and value.labels.get("baseline", "reference") == "reference"
+    return value.metric == "ml_feature_psi" and value.labels.get("baseline", REFERENCE) == REFERENCE

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..facts.answers import ModelFacts, Value, WindowFacts
+from ..vitals.windows import REFERENCE
 from .runbooks import Reads
 from .words import NONE, duration, number, share, utc, visible
 
@@ -50,7 +51,8 @@ def now(reads: Reads, facts: ModelFacts, feature: str, window: str) -> Now:
     windows = reads.windows or ((window,) if window else ())
     rows, more = list[Row](), list[tuple[str, int]]()
     wanted = dict.fromkeys(name for metric in reads.metrics for name in (metric, _OF_ANOTHER.sub("", metric)))
-    found = list(_values(facts, feature, reads.segments))
+    values = _values(facts, feature, reads.segments)
+    found = [item for item in values if item.labels.get("baseline", REFERENCE) == REFERENCE]  # as alerts do
     for metric in wanted:
         of_metric = [item for item in found if item.metric == metric and _among(item.window, windows)]
         of_metric.sort(key=lambda item: -(item.strength or 0.0))

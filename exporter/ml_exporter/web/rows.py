@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..facts.answers import Value
+from ..vitals.windows import REFERENCE
 from .words import duration, number, share
 
 LESS_IS_BETTER = frozenset(
@@ -105,7 +106,7 @@ def _row(value: Value) -> Row:
 
 def _label(key: str, item: str) -> str:
     """A label in words; nothing for what the page says anyway."""
-    if key in _KNOWN_FROM_PAGE or (key, item) == ("baseline", "reference"):
+    if key in _KNOWN_FROM_PAGE or (key, item) == ("baseline", REFERENCE):
         return ""
     named = {"class": item, "baseline": f"against {item.replace('_', ' ')}", "q": f"quantile {item}"}
     return named.get(key, f"{key} {item}")

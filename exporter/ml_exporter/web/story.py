@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ..facts.answers import FeatureSummary, ModelFacts, ModelSummary, Value
+from ..vitals.windows import REFERENCE
 from .rows import is_beyond, text, title
 from .words import counted
 
@@ -103,7 +104,7 @@ def _features(features: Sequence[FeatureSummary]) -> Iterator[Finding]:
 
 
 def _about(value: Value) -> str:
-    return ", ".join(item for key, item in value.labels.items() if key != "baseline" or item != "reference")
+    return ", ".join(item for key, item in value.labels.items() if key != "baseline" or item != REFERENCE)
 
 
 def _sentence(value: Value) -> str:

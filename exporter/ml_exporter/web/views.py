@@ -11,6 +11,7 @@ from ..facts.answers import (
     SegmentFacts,
     Value,
 )
+from ..vitals.windows import REFERENCE
 from .charts import Bar, histogram
 from .rows import Row, is_beyond, rows_of, text, title
 from .story import GOOD, Finding, findings, level_of, main_window, outcome_of, rank, told
@@ -137,7 +138,7 @@ def _feature_row(item: FeatureSummary, lengths: Mapping[str, float]) -> FeatureR
     found = {
         value.metric: value
         for value in item.values
-        if value.window == window and value.labels.get("baseline", "reference") == "reference"
+        if value.window == window and value.labels.get("baseline", REFERENCE) == REFERENCE
     }
     psi = found.get("ml_feature_psi")
     outside = "ml_feature_out_of_range_ratio" if item.kind == "numeric" else "ml_feature_unseen_category_ratio"
