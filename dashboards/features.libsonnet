@@ -123,26 +123,20 @@ local drift = {
       'Spread',
       'Standard deviation of a feature over what is usual; only where the configuration asks for it. Bad: far above 1 (wilder than ever) or near 0 (frozen).',
       'none',
-      lines(raw('ml_feature_spread_factor'))
-    ),
-    panel.timeseries(
-      'Spread beyond its noise floor',
-      'The factor, up or down, divided by the one that chance gives. Bad: above 1.',
-      'none',
-      lines(
-        'exp(abs(ln(%s))) / on (model, window, feature) %s' % [raw('ml_feature_spread_factor'), raw('ml_feature_spread_factor_critical')]
-      ) + [t('vector(1)', 'noise floor')]
+      lines(raw('ml_feature_spread_factor')),
+      width=12
     ),
     panel.timeseries(
       'How much more than independent rows',
       'How much more PSI varies between the windows of the reference than for independent rows. Bad: nothing by itself; far above 1 means that rows share their causes, and the noise floor is high.',
       'none',
-      [t(top(byFeature(raw('ml_feature_psi_overdispersion')), 5), '{{feature}}')]
+      [t(top(byFeature(raw('ml_feature_psi_overdispersion')), 5), '{{feature}}')],
+      width=12
     ),
   ] + [
     panel.timeseries(
       item.title,
-      item.what + ', where the configuration asks for it. Bad: above the limit and above its noise floor (the second group of lines).',
+      item.what + ', where the configuration asks for it. Bad: above the limit and above its noise floor (dashed purple).',
       'none',
       [
         t(top(byFeature(recorded('ml_' + item.signal, '1d')), 5), '{{feature}}'),
