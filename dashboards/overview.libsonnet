@@ -141,8 +141,8 @@ local before(uids) = {
   panels: [
     panel.timeline(
       'State of each model that was ill',
-      'When each model had a warning or a critical alert. Bad: red. Models that began together share a cause.',
-      t('2 * %s\nor on (model) %s' % [has('critical'), has('warning')], lineOf),
+      'When each model had a warning or a critical alert; the thirty that were worst. Bad: red. Models that began together share a cause.',
+      t(query.largest(30, '2 * %s\nor on (model) %s' % [has('critical'), has('warning')], 'model', '1m'), lineOf),
       height=8
     ) + panel.leads([link.line(uids.model, 'Open the model', ['model'])]),
     panel.timeseries(

@@ -62,8 +62,8 @@ local named = 'model="$model"';
     '2 * %s\nor on (alertname, %s) %s' % [of('critical'), by, of('warning')],
 
   // Of the series in `expr`, those that were largest at some time in the range: the same ones over the whole panel.
-  largest(count, expr, by)::
-    '(' + expr + ')\nand on (' + by + ') topk(' + count + ', max_over_time((' + expr + ')[$__range:5m] @ end()))',
+  largest(count, expr, by, step='5m')::
+    '(' + expr + ')\nand on (' + by + ') topk(' + count + ', max_over_time((' + expr + ')[$__range:' + step + '] @ end()))',
 
   metric:: metric,
 }

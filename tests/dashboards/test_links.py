@@ -111,7 +111,9 @@ def test_every_dashboard_can_be_reached_from_the_overview():
     assert reached == set(BOARDS)
 
 
-def test_runbooks_name_only_dashboards_that_exist():
-    for path in (ROOT / "runbooks").glob("*.md"):
-        for uid in re.findall(r"/d/([\w-]+)", path.read_text()):
-            assert uid in BOARDS, path
+@alerts
+def test_a_runbook_names_the_dashboard_of_its_alert(rule):
+    text = (ROOT / "runbooks" / f"{rule['alert']}.md").read_text()
+    (uid,) = re.findall(r"opens the dashboard `([\w-]+)`", text)
+    assert BOARDS[uid] is resolve(rendered(rule["annotations"]["dashboard_url"], {"model"}))[0]
+    assert set(re.findall(r"/d/([\w-]+)", text)) <= set(BOARDS)

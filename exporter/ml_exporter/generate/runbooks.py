@@ -21,6 +21,7 @@ COMMON = "common"
 _ENOUGH = re.compile(r"ml:(\w+):enough")
 _WINDOW = re.compile(r'\bwindow="(\w+)"')
 _SIGNAL = re.compile(r'ml:threshold:effective\{signal="(\w+)",severity="(\w+)"(?:,window="(\w+)")?\}')
+_BOARD = re.compile(r"/d/([\w-]+)\?")
 
 
 class Runbook(data.Section, frozen=True):
@@ -102,7 +103,7 @@ def _text(rules: Sequence[Mapping[str, Any]], book: Runbook, kind: Shared, commo
         text = getattr(kind, key) or getattr(common, key)
         diagnosis.append(f"### {title}\n\n{text.strip()}" if text.strip() else "")
     sections = (
-        ("Meaning", [rules[0]["annotations"]["summary"], book.meaning, _limits(rules, limits)]),
+        ("Meaning", [rules[0]["annotations"]["summary"], book.meaning, _limits(rules, limits), _dashboard(rules[0])]),
         ("Impact", [book.impact]),
         ("First five minutes", [_list((*book.first, *kind.first), numbered=True)]),
         ("Diagnosis", diagnosis),
@@ -153,6 +154,12 @@ def _limits(rules: Sequence[Mapping[str, Any]], thresholds: Iterable[Any]) -> st
         return ""
     head = "| severity | signal | limit | why |\n|---|---|---|---|\n"
     return "Limits, unless the thresholds have another for this model:\n\n" + head + "\n".join(lines)
+
+
+def _dashboard(rule: Mapping[str, Any]) -> str:
+    """Where the alert's link leads in Grafana."""
+    found = _BOARD.search(rule["annotations"]["dashboard_url"])
+    return f"The alert's link to Grafana opens the dashboard `{found[1]}`." if found else ""
 
 
 def _who(severities: Sequence[str], layer: str, routing: Any) -> str:
