@@ -38,7 +38,9 @@ def written(folder, names, at):
     numeric, many, drifted, version, one, other, place, long = names
     time_of_the_clock = {"pane": "1s", "future_tolerance": "5s"}
     document = service.config("risk", web={"samples": True}, time=time_of_the_clock)
-    model = service.model("risk", classes=[one, other], segments={"place": {"column": place}})
+    windows = {"head": ["1h", "1d"]}  # which no row leaves while the tests run
+    segments = {"place": {"column": place}}
+    model = service.model("risk", classes=[one, other], segments=segments, windows=windows)
     model["features"] = {
         "object": "inputs",
         "numeric": {numeric: {"range": [-30, 50]}, drifted: None},
