@@ -9,12 +9,12 @@ import pytest
 from tests import build
 from tests.build import DAY, HOUR, MINUTE, NOON, SECOND
 
-from ml_exporter.baseline import SCORE, Noise, Phi, PsiNoise, SpreadNoise
+from ml_exporter.baseline import SCORE, SELECTION, Noise, Phi, PsiNoise, SpreadNoise
 from ml_exporter.catalogue import BY_NAME, QUALITY, HistogramSample, Sample
 from ml_exporter.config import Config, Segment
 from ml_exporter.counting import MAX_VERSIONS, Counting, Timing
 from ml_exporter.panes import FINE
-from ml_exporter.pipeline import alpha, evaluate, windows_at
+from ml_exporter.pipeline import alpha, evaluate, learned_windows, windows_at
 from ml_exporter.records import LABEL_STATUSES, Batch
 from ml_exporter.segments import OTHER, plan
 from ml_exporter.strict import Duration
@@ -521,3 +521,10 @@ def test_repeated_predictions_are_counted_in_their_own_window() -> None:
     assert found["ml_prediction_repeated_ratio", ("flights", "1h")] == 4 / 19
     assert found["ml_prediction_repeated_ratio", ("flights", "1d")] == 4 / 59
     assert counting.join.repeated == 4
+
+
+def test_few_days_without_labels_do_not_make_drift_provisional() -> None:
+    """How labelled and unlabelled rows differ is learned from days that have both; PSI does not wait for them."""
+    noise = {name: PsiNoise(windows, 9.0, 9.0, 1.0) for name, windows in ((SCORE, 30), ("temp", 31), (SELECTION, 9))}
+    baseline = build.baseline(noise={"1d": Noise(noise, {})}, window_seconds={"1d": 86400.0})
+    assert learned_windows(baseline, build.model(), build.config().time) == 30

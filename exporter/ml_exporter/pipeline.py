@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
-from ml_exporter.baseline import Baseline
+from ml_exporter.baseline import SELECTION, Baseline
 from ml_exporter.catalogue import HistogramSample, Sample
 from ml_exporter.charting import charts_of
 from ml_exporter.config import VERSION, Config, Model, Time, window_seconds
@@ -131,9 +131,10 @@ def alerting_windows(model: Model, time: Time, signal: str) -> tuple[str, ...]:
 
 
 def learned_windows(baseline: Baseline, model: Model, time: Time) -> int:
-    """From how many windows of the reference the noise of a feature's PSI was learned, where alerts read it."""
+    """From how many windows of the reference the noise of PSI, of features and scores, was learned for alerts."""
     for window in alerting_windows(model, time, "feature_psi"):
-        return min((item.windows for item in baseline.noise_of(window).psi.values()), default=0)
+        known = baseline.noise_of(window).psi.items()
+        return min((item.windows for name, item in known if name != SELECTION), default=0)
     return 0
 
 

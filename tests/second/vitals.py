@@ -220,7 +220,8 @@ def _identity(
     yield exact("ml_model_info", 1, task=task.name, team=settings.team, tier=settings.tier)
     for version in table.loc[table["timestamp"] >= newest - pd.Timedelta(days=1), "model_version"].dropna().unique():
         yield exact("ml_model_version_info", 1, version=version)
-    windows = min(item["windows"] for item in document["noise"]["1d"]["psi"].values())
+    known = document["noise"]["1d"]["psi"].items()
+    windows = min(item["windows"] for name, item in known if name != "__selection__")
     state = "learned" if windows >= 20 else "provisional" if windows >= 5 else "assumed"
     fingerprint = document["fingerprint"]
     yield exact("ml_baseline_info", 1, baseline="reference", fingerprint=fingerprint, dispersion=state)
