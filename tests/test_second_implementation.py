@@ -255,12 +255,15 @@ def test_the_artefact_knows_what_distances_show_over_independent_rows(
             assert bound == pytest.approx(0.01, rel=1e-5) or found["comparisons"] == 1.0, (name, kind)
 
 
-def test_the_artefact_knows_how_skewed_the_errors_of_the_reference_are(
+def test_the_artefact_knows_how_skewed_the_days_of_the_reference_are(
     reference: tuple[dict[str, Any], pd.DataFrame],
 ) -> None:
     document, table = reference
-    days = outliers.crossfitted(document, table).groupby(table["timestamp"].dt.floor("D"))
-    errors = [next(outliers.errors(rows)).mean() for _, rows in days]
-    assert document["noise"]["1d"]["skew"] == {
-        "reconstruction": pytest.approx(max(0.0, stats.skew(errors, bias=False)), rel=1e-6)
-    }
+    day = table["timestamp"].dt.floor("D")
+    errors = [next(outliers.errors(rows)).mean() for _, rows in outliers.crossfitted(document, table).groupby(day)]
+    found = {"reconstruction": stats.skew(errors, bias=False)}
+    for name, measure in shape.measures(document, shape.binary).items():
+        known = [measure(rows) for _, rows in table.groupby(day)]
+        found[name] = stats.skew([item.value for item in known if item and item.rows >= 20], bias=False)
+    upwards = {name: max(0.0, value) for name, value in found.items()} | {"spread": abs(found["spread"])}
+    assert document["noise"]["1d"]["skew"] == pytest.approx(upwards, rel=1e-6)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ml_exporter.baseline import SCORE, SELECTION, Baseline, Noise, Phi, PsiNoise
 from ml_exporter.config import Model, Time, window_seconds
-from ml_exporter.layout import CategoryBins, FeatureBins, Floats, Layout, NumericBins, Vector
+from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, Vector
 from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.bins import psi_groups
@@ -32,6 +32,8 @@ from ml_exporter.vitals.windows import Estimate
 MINIMUM_ROWS = 20
 """Windows with fewer valid values say nothing about dispersion."""
 ENOUGH_WINDOWS = 20
+_SKEWED = (multivariate.STATISTIC, shape.CONCENTRATION, shape.SPREAD)
+"""The statistics whose skewness over windows is learned."""
 TRAINING_AUC = 0.99
 
 
@@ -116,12 +118,12 @@ def _noise(draft: Baseline, windows: list[Vector], total: Vector) -> Noise:
         name: _phi([found.get(name) for found in known], item) for name, item in overall.items() if item is not None
     }
     phis = {name: item for name, item in learned.items() if item.windows > 1}
-    skewed = {name: _values([found.get(name) for found in known]) for name in (multivariate.STATISTIC,) if name in phis}
+    skews = {name: _skewness(name, [found.get(name) for found in known]) for name in _SKEWED if name in phis}
     phis |= estimate.noise(draft.layout, windows, total)
     phis |= distances.phis(draft.layout, windows, total, MINIMUM_ROWS)
     js = dict(distances.js_noise(draft.layout, windows, total, MINIMUM_ROWS))
     spread = dict(distances.spread_noise(draft.layout, windows, MINIMUM_ROWS))
-    return Noise(psis, phis, js, spread, {name: skewness(values) for name, values in skewed.items()})
+    return Noise(psis, phis, js, spread, skews)
 
 
 def _psi_noise(draft: Baseline, windows: list[Vector], total: Vector, item: FeatureBins | None) -> PsiNoise:
@@ -173,9 +175,10 @@ def _phi(found: Sequence[Estimate | None], overall: Estimate) -> Phi:
     return Phi(independent_windows(np.array(gaps)), learned)
 
 
-def _values(found: Sequence[Estimate | None]) -> Floats:
-    """One statistic of the windows with enough rows, shape (windows,)."""
-    return np.array([item.value for item in found if item is not None and item.rows >= MINIMUM_ROWS])
+def _skewness(name: str, found: Sequence[Estimate | None]) -> float:
+    """Skewness of one statistic over the windows with enough rows; to the side that alerts look at, or to either."""
+    values = np.array([item.value for item in found if item is not None and item.rows >= MINIMUM_ROWS])
+    return max(skewness(values), skewness(-values)) if name == shape.SPREAD else skewness(values)
 
 
 def _summary(layout: Layout, total: Vector, reference: Reference) -> Mapping[str, Any]:

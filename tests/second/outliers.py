@@ -153,13 +153,18 @@ def _strange_answers(
 
 
 def critical_excess(alpha: float, share: float, rows: tuple[float, float], noise: Json) -> float:
-    """One-sided, with the skew of a negative binomial count."""
+    """One-sided, with the skew of a negative binomial count; where phi was learned at least as a gamma has it."""
     n, m = rows
     q = sigmas(2 * alpha, 1, noise)
     variance, skew = stats.bernoulli.stats(share, moments="vs")
     deviation = np.sqrt(variance * noise["phi"] / n)
     skew *= (2 - 1 / noise["phi"]) * np.sqrt(noise["phi"] / n)
-    return float(q * deviation * np.sqrt(1 + n / m) + max(0.0, deviation * skew * (q**2 - 1) / 6))
+    limit = q * deviation * np.sqrt(1 + n / m) + max(0.0, deviation * skew * (q**2 - 1) / 6)
+    if noise["phi"] > 1 and noise["windows"] >= 5:
+        k = noise["windows"] - 1
+        form = share**2 / (variance * noise["phi"] * (1 / n + 1 / m)) * stats.chi2(k).ppf(0.1) / k
+        limit = max(limit, stats.gamma(form, scale=share / form).isf(alpha) - share)
+    return float(limit)
 
 
 def skewed(q: float, skewness: float) -> float:

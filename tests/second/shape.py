@@ -91,6 +91,7 @@ def part(read: Read) -> Callable[[Artefact, Settings, str, pd.DataFrame], Iterat
             yield close("ml_prediction_" + NAMES[name].format(""), own.value, **at)
             noise = artefact.phi(window, settings.seconds(window), name)
             z = sigmas(alpha_of(document, settings, window), 1, noise)
+            z += artefact.skew(window, settings.seconds(window), name) / 6 * (z * z - 1)
             length = (document["reference"]["end_us"] - document["reference"]["start_us"]) / 1e6
             average = there.rows / length * settings.seconds(window)
             variance = noise["phi"] * there.error**2 * (max(there.rows / own.rows, there.rows / average) + 1)

@@ -125,9 +125,9 @@ class Artefact:
     def phi(self, window: str, seconds: float, statistic: str) -> Json:
         return self._learned("phi", window, seconds, statistic) or {"windows": 0, "phi": 1.0}
 
-    def skew(self, window: str, seconds: float) -> float:
-        """Of the means of reconstruction errors."""
-        return float(self._learned("skew", window, seconds, "reconstruction") or 0.0)
+    def skew(self, window: str, seconds: float, statistic: str) -> float:
+        """Of a statistic of windows."""
+        return float(self._learned("skew", window, seconds, statistic) or 0.0)
 
     def _learned(self, kind: str, window: str, seconds: float, name: str) -> Any:
         """Of windows of this length; else of the longest shorter ones, else of the shortest longer ones."""
@@ -306,7 +306,9 @@ def _outliers(artefact: Artefact, settings: Settings, window: str, rows: pd.Data
         mean, deviation, m = outliers.deviations(document)
         noise = artefact.phi(window, settings.seconds(window), "reconstruction")
         error = np.sqrt(noise["phi"] * (1 / len(rows) + 1 / m))
-        limit = outliers.skewed(sigmas(alpha, 1, noise), artefact.skew(window, settings.seconds(window)))
+        limit = outliers.skewed(
+            sigmas(alpha, 1, noise), artefact.skew(window, settings.seconds(window), "reconstruction")
+        )
         at = {"window": window, "baseline": "reference"}
         value = next(outliers.errors(rows)).mean()
         yield close("ml_multivariate_drift", (value - mean) / deviation, **at)

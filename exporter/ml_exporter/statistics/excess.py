@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import chdtri
 
 from ml_exporter.statistics.dispersion import PROVISIONAL_WINDOWS, critical_sigmas
 
@@ -18,6 +19,10 @@ def critical_excess(alpha: float, share: float, rows: tuple[float, float], windo
     does: a negative binomial one, of which a binomial is the case phi = 1. q is the one-sided quantile of the normal
     distribution, or of Student's t where phi was learned.
 
+    One term is too little in the tail of windows that differ. Where phi was learned the limit is at least that of a
+    gamma distribution with the mean and the variance of such windows, `p χ²(1 - alpha; d) / d - p`, d at its lower 10 %
+    bound as in `critical_psi`.
+
     >>> round(critical_excess(0.01, 0.001, (1000, 1e9), 0, 1.0), 5)  # 4.06 rows; P(5 or more of mean 1) is 0.0037
     0.00306
     >>> critical_excess(0.01, 0.001, (1000, 10_000), 30, 4.0) > critical_excess(0.01, 0.001, (1000, 10_000), 30, 1.0)
@@ -27,7 +32,12 @@ def critical_excess(alpha: float, share: float, rows: tuple[float, float], windo
     sigmas = critical_sigmas(2.0 * alpha, 1, windows, phi)
     error = math.sqrt(share * (1.0 - share) * (1.0 / n + 1.0 / m) * phi)
     skew = (2.0 * phi - 1.0) * (1.0 - 2.0 * share) * (sigmas**2 - 1.0) / (6.0 * n)
-    return sigmas * error + max(0.0, skew)
+    limit = sigmas * error + max(0.0, skew)
+    if windows >= PROVISIONAL_WINDOWS and phi > 1.0 and error > 0.0:
+        freedom = windows - 1
+        d = 2.0 * (share / error) ** 2 * float(chdtri(freedom, 0.9)) / freedom
+        limit = max(limit, share * (float(chdtri(d, alpha)) / d - 1.0))
+    return limit
 
 
 def skewed(sigmas: float, skewness: float) -> float:

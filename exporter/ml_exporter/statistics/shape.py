@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_exporter.statistics.dispersion import critical_sigmas
+from ml_exporter.statistics.excess import skewed
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,19 +60,19 @@ def logarithm(found: Shape | None) -> Shape | None:
 
 
 def critical_difference(
-    alpha: float, rows: float, reference: Shape, noise: tuple[int, float], extra: float = 0.0
+    alpha: float, rows: float, reference: Shape, noise: tuple[int, float], extra: float = 0.0, skewness: float = 0.0
 ) -> float:
     """The difference from the reference, of either sign, that a window of so many rows exceeds with probability alpha.
 
     `noise` are the reference's own windows and their phi: `z √(phi SE² (M/n + 1) + extra)`, z as in `critical_sigmas`,
-    SE that of the reference's M rows.
+    further out by their `skewness` (`skewed`), SE that of the reference's M rows.
 
     >>> round(critical_difference(0.05, 100.0, Shape(0.5, 0.01, 100.0), (0, 1.0)), 4)
     0.0277
     """
     windows, phi = noise
     variance = phi * reference.standard_error**2 * (reference.rows / rows + 1.0) + extra
-    return critical_sigmas(alpha, 1, windows, phi) * math.sqrt(variance)
+    return skewed(critical_sigmas(alpha, 1, windows, phi), skewness) * math.sqrt(variance)
 
 
 def spread(total: float, squares: float, rows: float) -> Shape | None:

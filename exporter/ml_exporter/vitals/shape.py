@@ -19,7 +19,7 @@ from ml_exporter.statistics.shape import Shape, concentration, critical_differen
 from ml_exporter.tasks import Binary, Regression
 from ml_exporter.units import Z2_UNIT, Z_UNIT
 from ml_exporter.vitals.truth import answers
-from ml_exporter.vitals.windows import REFERENCE, Estimate, Window, Windows, alpha_of, phi_of
+from ml_exporter.vitals.windows import REFERENCE, Estimate, Window, Windows, alpha_of, phi_of, skew_of
 
 CONCENTRATION, SPREAD = "concentration", "spread"
 
@@ -83,7 +83,8 @@ def _limit(
         return None
     alpha = alpha_of(windows.alpha, window.seconds, baseline.day_seconds)
     usual = there.rows * window.seconds * 1e6 / max(1, baseline.end_us - baseline.start_us)
-    return critical_difference(alpha, min(rows, usual), there, (noise.windows, noise.phi), extra)
+    skewness = skew_of(baseline, window, name)
+    return critical_difference(alpha, min(rows, usual), there, (noise.windows, noise.phi), extra, skewness)
 
 
 def estimates(layout: Layout, vector: Vector) -> Iterator[tuple[str, Estimate | None]]:
