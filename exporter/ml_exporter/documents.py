@@ -13,7 +13,8 @@ What the exporter's own pages show, for programs: facts of the newest evaluation
 number that `/metrics` exports too is the same number.
 
 Answers are JSON objects with their keys in the order below. Names that end in `_at` are Unix seconds, those in
-`_seconds` durations. Nothing is NaN or infinite: what is not known is `null`. Names in a path are percent-encoded; one
+`_seconds` durations. Nothing is NaN or infinite: what is not known is `null`. Names in a path are percent-encoded; a
+feature whose name a client might take for steps of a path (`..`, `a/b`) is found under `features/?name=...` too. A name
 that is not known is answered with status 404 and `{"error": "<where>: expected <what>, got <value>."}`. Before the
 first evaluation the status is 503. Single rows are shown only with `web: {samples: true}` in the configuration.
 """

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections import Counter
+from urllib.parse import quote
 
 import pytest
 from servers import fetch
@@ -127,6 +128,17 @@ def landing_page(exporter):
         server.stop()
 
 
+def answers(exporter, *paths):
+    """Return what the API says under some paths: JSON without anything that JSON does not know."""
+    server = Server(create_app(lambda: exporter.snapshot, lambda: NOW, __version__), [Address("127.0.0.1", 0)])
+    server.start()
+    try:
+        bodies = [fetch(f"http://127.0.0.1:{server.port}/api/v1/{path}") for path in paths]
+    finally:
+        server.stop()
+    return [json.loads(body.decode(), parse_constant=pytest.fail) for body in bodies]
+
+
 def between(content, count):
     """Return a line in the middle of good rows."""
     good = [prediction(number, NOW - 20) for number in range(count)]
@@ -235,7 +247,13 @@ def test_hostile_names(tmp_path, count):
     exporter.publish()
     found = served(exporter)
     page = landing_page(exporter)
+    told = answers(exporter, "models", "models/risk", "models/risk/labels", "models/risk/outliers", "rejected")
+    features = answers(exporter, *(f"models/risk/features/{quote(name, safe='')}" for name in (HOSTILE, f"{HOSTILE}2")))
     exporter.close()
+    assert told[0]["models"][0]["versions"] == [HOSTILE]
+    assert [item["name"] for item in told[1]["versions"]] == [HOSTILE]
+    assert {item["label"] for item in features[1]["windows"][0]["histogram"]} == {HOSTILE, "other"}
+    assert [item["windows"][0]["summary"]["rows"] for item in features] == [count, count]
     assert found("ml_predictions_total", model="risk", version=HOSTILE) == count
     assert {labels["feature"] for labels in found.series("ml_feature_null_ratio")} == {HOSTILE, f"{HOSTILE}2"}
     assert {labels["class"] for labels in found.series("ml_prediction_class_ratio")} == {HOSTILE, "yes"}

@@ -87,6 +87,7 @@ def test_hostile_names_are_only_names():
         ("/api/v1/models/%00", None),
         ("/api/v1/models/" + "a" * 5000, None),
         ("/api/v2/models", "path: expected one of those in /api/v1/openapi.json, got '/api/v2/models'."),
+        ("/api/x%0Ay", None),
         ("/api/", "path: expected one of those in /api/v1/openapi.json, got '/api/'."),
     ],
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,6 +18,18 @@ T = TypeVar("T")
 Answer = Callable[[Facts, Request], object]
 MOST_NAMES = 10
 """Names that an error lists at most."""
+
+
+class _Text(Convertor[str]):
+    """The rest of a path: whatever it is, where Starlette's own `path` stops at the end of a line."""
+
+    regex = r"(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
 
 
 class NotFoundError(Exception):
@@ -33,11 +46,12 @@ class Api:
 
     def routes(self) -> list[Route]:
         """All paths below /api/."""
+        register_url_convertor("text", _Text())
         found = [
-            Route(item.path.replace("{feature}", "{feature:path}"), self._answering(ANSWERS[item.path]))
+            Route(item.path.replace("{feature}", "{feature:text}"), self._answering(ANSWERS[item.path]))
             for item in ENDPOINTS
         ]
-        return [*found, Route(OPENAPI_PATH, self._described), Route("/api/{path:path}", self._unknown)]
+        return [*found, Route(OPENAPI_PATH, self._described), Route("/api/{path:text}", self._unknown)]
 
     def _answering(self, answer: Answer) -> Callable[[Request], object]:
         async def respond(request: Request) -> Response:
@@ -89,7 +103,7 @@ def _model(facts: Facts, request: Request) -> object:
 
 
 def _feature(facts: Facts, request: Request) -> object:
-    model, name = request.path_params["model"], request.path_params["feature"]
+    model, name = request.path_params["model"], request.path_params["feature"] or request.query_params.get("name", "")
     names = _of(facts, request, facts.features)
     return found_or_error(facts.feature(model, name), f"{model}: feature", names, name)
 
