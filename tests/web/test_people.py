@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 
 import pytest
-from example_facts import AT, FACTS, FEATURE, HOSTILE, LABELS, MODEL, NUMERIC, PSI, ExampleFacts
+from example_facts import AT, FACTS, FEATURE, HOSTILE, LABELS, MODEL, NUMERIC, PSI, SUMMARY, ExampleFacts
 from example_facts import CATEGORICAL as CATEGORIES
 from tests.web.asking import Answer, Tags, ask
 
@@ -144,7 +144,7 @@ def test_a_model_in_trouble_says_what_to_do() -> None:
 def test_a_feature_names_the_bins_that_carry_its_drift_in_words_marks_and_numbers() -> None:
     answer = get(PAGES["feature"])
     page = text_of(answer.text)
-    assert "PSI 0.31 is beyond the noise floor of 0.12 (2.58 times). Nulls 2 % is beyond its noise." in page
+    assert "PSI 0.31 is beyond the noise floor of 0.12 (2.58 times), since 2023-10-28. Nulls 2 %" in page
     assert "Most of the PSI comes from: 50 and more." in page
     assert "▼ 0.21" in page
     assert "▼ 0.1 " not in page
@@ -154,13 +154,52 @@ def test_a_feature_names_the_bins_that_carry_its_drift_in_words_marks_and_number
     assert "No window 1h: no rows." in page
 
 
-def test_a_feature_says_since_which_day_it_drifts() -> None:
+def test_a_feature_says_since_when_it_is_beyond_its_noise() -> None:
     days = tuple(replace(day, psi=0.01 if place < 20 else 0.5) for place, day in enumerate(NUMERIC.days))
-    page = text_of(get(PAGES["feature"], Changed(asked="feature", answer=replace(NUMERIC, days=days))).text)
-    assert "Its days stand above that since 2023-11-04." in page
-    calm = tuple(replace(day, psi=0.01) for day in days)
-    page = text_of(get(PAGES["feature"], Changed(asked="feature", answer=replace(NUMERIC, days=calm))).text)
-    assert "Its days stand above" not in page
+    hours = tuple(
+        replace(hour, summary=replace(hour.summary, null_ratio=0.01 if place < 40 else 0.4))
+        for place, hour in enumerate(NUMERIC.hours)
+    )
+    moved = replace(NUMERIC, days=days, hours=hours)
+    page = text_of(get(PAGES["feature"], Changed(asked="feature", answer=moved)).text)
+    assert "is beyond the noise floor of 0.12 (2.58 times), since 2023-11-04." in page
+    assert "Nulls 2 % is beyond its noise, since 2023-11-14 14:13." in page
+    young = replace(moved, days=(replace(days[-1], psi=0.0),))
+    assert "(2.58 times). Nulls" in text_of(get(PAGES["feature"], Changed(asked="feature", answer=young)).text)
+    old = replace(moved, days=days[25:])
+    assert "since 2023-11-09 or earlier." in text_of(get(PAGES["feature"], Changed(asked="feature", answer=old)).text)
+    today = replace(moved, days=(*days[:-1], replace(days[-1], psi=0.01)))  # too short to tell
+    assert "since 2023-11-04." in text_of(get(PAGES["feature"], Changed(asked="feature", answer=today)).text)
+
+
+NULLS = replace(NUMERIC.windows[0].values[1], strength=0.5)
+WORSE = next(value for value in FACTS.values if value.metric == "ml_accuracy")
+
+
+@pytest.mark.parametrize(
+    ("features", "values", "labelled", "words"),
+    [
+        ((PSI,), (WORSE,), AT, "Inputs moved together with the outcome: look at these features first."),
+        ((NULLS,), (WORSE,), AT, "The outcome moved and no input did: look at labels, a new version"),
+        ((PSI, NUMERIC.windows[0].values[1]), (WORSE,), AT, "Look at the data first: values are missing or wrong"),
+        ((PSI,), (), AT, "Inputs moved; the outcome did not, as far as labels are there."),
+        ((PSI,), (), None, "Inputs moved. Nobody knows the outcome: there are no labels."),
+        ((NULLS,), (), AT, "✓ Nothing is beyond its noise."),
+    ],
+)
+def test_a_model_says_where_to_look_first(
+    features: tuple[Value, ...], values: tuple[Value, ...], labelled: float | None, words: str
+) -> None:
+    summary = replace(FACTS.summary, last_label_at=labelled, features_beyond=())
+    told = replace(FACTS, summary=summary, values=values, features=(FeatureSummary("a", "numeric", 1.0, features),))
+    assert words in text_of(get(PAGES["model"], Changed(asked="model", answer=told)).text)
+
+
+def test_the_list_names_features_whose_values_are_missing_or_wrong() -> None:
+    broken = replace(SUMMARY, features_beyond=(), features_broken=("amount", "b"))
+    answer = get("/", Changed(asked="models", answer=replace(ExampleFacts().models(), models=(broken,))))
+    assert "2 of 2 features have missing or wrong values: amount, b." in text_of(answer.text)
+    assert "▲ moved" in text_of(answer.text)
 
 
 def test_a_feature_without_psi_says_why() -> None:

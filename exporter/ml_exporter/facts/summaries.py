@@ -6,6 +6,7 @@ from ml_exporter.catalogue import Sample
 from ml_exporter.facts.answers import ModelSummary, Value
 from ml_exporter.facts.answers.models import State
 from ml_exporter.facts.companions import CRITICAL, area
+from ml_exporter.facts.judging import is_beyond
 from ml_exporter.facts.valued import Valuer, in_order, places
 from ml_exporter.facts.views import View
 from ml_exporter.facts.windows import matures
@@ -36,8 +37,18 @@ def summary(view: View) -> ModelSummary:
         {window.name: int(layout.cells(window.vector, "rows")["rows"][0]) for window in view.windows.current},
         len(layout.features),
         tuple(name for name, reached in strengths.items() if reached > 1.0),
+        tuple(dict.fromkeys(value.labels["feature"] for value in _data(view) if is_beyond(value))),
         tuple(_outcome(view)),
     )
+
+
+def _data(view: View) -> Iterator[Value]:
+    """What says of each feature whether its values are there and can be read."""
+    main = view.of_features[0].name if view.of_features else ""
+    valuer = Valuer(view.known.name, view.by_series)
+    for place in places(key for key in view.by_series if area(key[0]) == "data"):
+        if place.window == main:
+            yield valuer.value(place)
 
 
 def _outcome(view: View) -> Iterator[Value]:

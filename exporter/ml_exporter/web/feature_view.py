@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..facts.answers import FeatureFacts, FeatureWindow, Value
+from ..facts.judging import is_beyond
 from ..vitals.windows import REFERENCE
 from .bins import Histogram, full_histogram, psi_histogram
-from .rows import Row, is_beyond, rows_of, text, title
+from .rows import Row, rows_of, text, title
+from .since import since
 from .trends import feature_trends
-from .words import number, utc
+from .words import number
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,6 @@ def feature_view(facts: FeatureFacts) -> Mapping[str, object]:
         "windows": [_window_view(facts, window) for window in facts.windows],
         "summaries": [(f"Over {window.name}", window.summary) for window in facts.windows],
         "trends": feature_trends(facts),
-        "since": _since(facts),
     }
 
 
@@ -42,29 +43,13 @@ def _window_view(facts: FeatureFacts, window: FeatureWindow) -> WindowView:
         psi,
         full_histogram(facts, window),
         rows_of(window.values),
-        _verdict(window),
+        _verdict(facts, window),
         any(map(is_beyond, window.values)),
     )
 
 
-def _since(facts: FeatureFacts) -> str:
-    """In words, since which day the days of a drifted feature stand above the noise floor of its window of a day."""
-    limits = [
-        value.critical for window in facts.windows[:1] for value in window.values if _is_psi(value) and value.beyond
-    ]
-    if not limits or limits[0] is None or facts.windows[0].name != "1d":
-        return ""
-    first = None
-    for day in reversed(facts.days):
-        if day.psi is not None and day.psi > limits[0]:
-            first = day.start_at
-        elif day is not facts.days[-1]:
-            break
-    return "" if first is None else f"Its days stand above that since {utc(first)[:10]}."
-
-
-def _verdict(window: FeatureWindow) -> str:
-    """In words, whether the feature drifted, and what else of it is beyond its noise."""
+def _verdict(facts: FeatureFacts, window: FeatureWindow) -> str:
+    """In words, whether the feature drifted, what else of it is beyond its noise, and since when."""
     found = next((value for value in window.values if _is_psi(value)), None)
     if window.psi is None:
         words = f"No PSI: {window.missing.get('psi', 'nothing to compare')}."
@@ -73,12 +58,19 @@ def _verdict(window: FeatureWindow) -> str:
     else:
         judged = "beyond" if found.strength > 1 else "within"
         times = f" ({number(found.strength)} times)" if found.strength > 1 else ""
-        words = f"PSI {number(window.psi)} is {judged} the noise floor of {number(found.critical)}{times}."
+        words = f"PSI {number(window.psi)} is {judged} the noise floor of {number(found.critical)}{times}"
+        words += f"{_began(facts, found) if found.strength > 1 else ''}."
         short = f" A floor above 1 says that {window.name} is too short to show drift of this feature."
         words += short if found.critical > 1 else ""
     others = [value for value in window.values if is_beyond(value) and value is not found]
     texts = [f"{title(value.metric)} {text(value, value.value)} is beyond its noise" for value in others]
-    return words + (f" {'; '.join(texts)}." if texts else "")
+    dated = [words + _began(facts, value) for words, value in zip(texts, others, strict=True)]
+    return words + (f" {'; '.join(dated)}." if dated else "")
+
+
+def _began(facts: FeatureFacts, value: Value) -> str:
+    found = since(facts, value)
+    return f", {found}" if found else ""
 
 
 def _is_psi(value: Value) -> bool:

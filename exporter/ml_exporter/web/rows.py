@@ -4,15 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..facts.answers import Value
+from ..facts.judging import KNOWN_VALUES, MARGIN, cannot_be_judged, is_beyond
 from ..vitals.windows import REFERENCE
 from .words import duration, number, share
 
-LESS_IS_BETTER = frozenset(
-    f"ml_{name}" for name in ("log_loss", "brier_score", "mean_absolute_error", "root_mean_squared_error")
-)
-"""Measures of quality that are worse the higher they are."""
-EITHER_SIDE = frozenset({"ml_calibration_gap", "ml_mean_error"})
-"""Measures of quality that are worse the further they are from zero."""
 _TITLES = {
     "ml_feature_null_ratio": "Nulls",
     "ml_feature_invalid_ratio": "Unreadable values",
@@ -76,16 +71,6 @@ def text(value: Value, amount: float | None) -> str:
     return {"ratio": share, "seconds": duration}.get(value.unit, number)(amount)
 
 
-def is_beyond(value: Value) -> bool | None:
-    """Whether a vital is beyond its noise or its control limits, or its whole 95 % interval worse than the reference.
-
-    None where there is nothing to judge it by.
-    """
-    found = [None if _cannot_be_judged(value) else value.beyond, _out_of_control(value), _worse(value)]
-    judged = [item for item in found if item is not None]
-    return any(judged) if judged else None
-
-
 def _row(value: Value) -> Row:
     about = ", ".join(filter(None, (_label(key, item) for key, item in value.labels.items())))
     with_interval = value.lower is not None and value.upper is not None
@@ -112,16 +97,10 @@ def _label(key: str, item: str) -> str:
     return named.get(key, f"{key} {item}")
 
 
-def _cannot_be_judged(value: Value) -> bool:
-    """Whether no share at all would be beyond the noise, as in windows of a few rows."""
-    most = (value.critical or 0.0) + (value.baseline or 0.0 if value.judged == "excess" else 0.0)
-    return value.unit == "ratio" and value.judged in {"excess", "above"} and most >= 1.0
-
-
 def _limit(value: Value) -> str:
     """What a vital is judged by, in words: the noise floor first, then its control limits."""
     words = []
-    if _cannot_be_judged(value):
+    if cannot_be_judged(value):
         words.append("too few rows to judge")
     elif value.critical is not None:
         noise, middle = value.critical, value.baseline or 0.0
@@ -134,6 +113,8 @@ def _limit(value: Value) -> str:
                 "factor": f"{text(value, 1 / noise if noise else None)} to {most}",
             }.get(value.judged or "above", f"up to {most}")
         )
+    if value.metric in KNOWN_VALUES and value.value is not None:
+        words.append(f"up to {text(value, (value.baseline or 0.0) + MARGIN)}")
     if value.control is not None:
         words.append(f"control limits {text(value, value.control.lower)} to {text(value, value.control.upper)}")
     return "; ".join(words)
@@ -147,20 +128,3 @@ def _notes(value: Value) -> Iterator[str]:
     if value.estimated is not None:
         error = "" if value.estimated_error is None else f" ± {text(value, value.estimated_error)}"
         yield f"estimated without labels: {text(value, value.estimated)}{error}"
-
-
-def _out_of_control(value: Value) -> bool | None:
-    if value.control is None or value.value is None:
-        return None
-    return not value.control.lower <= value.value <= value.control.upper
-
-
-def _worse(value: Value) -> bool | None:
-    """Whether the whole interval of a measure of quality is worse than the reference."""
-    if value.area != "quality" or value.baseline is None or value.lower is None or value.upper is None:
-        return None
-    if value.metric in EITHER_SIDE:
-        return not value.lower <= value.baseline <= value.upper and (
-            min(abs(value.lower), abs(value.upper)) > abs(value.baseline)
-        )
-    return value.lower > value.baseline if value.metric in LESS_IS_BETTER else value.upper < value.baseline

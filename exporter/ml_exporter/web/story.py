@@ -5,13 +5,28 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ..facts.answers import FeatureSummary, ModelFacts, ModelSummary, Value
+from ..facts.judging import is_beyond
 from ..vitals.windows import REFERENCE
-from .rows import is_beyond, text, title
+from .rows import text, title
 from .words import counted
 
 BAD, LOOK, GOOD, WAIT = "bad", "look", "good", "wait"
 _ORDER = {BAD: 0, LOOK: 1, WAIT: 2, GOOD: 3}
 _OUTCOME = frozenset({"quality", "latency"})
+_TOGETHER = "Inputs moved together with the outcome: look at these features first."
+_ALONE = "The outcome moved and no input did: look at labels, a new version, or a change that no feature shows."
+_NEITHER = "Neither an input nor the outcome moved."
+_CONCLUSIONS = {
+    (True, True, True): _TOGETHER,
+    (True, True, False): _TOGETHER,
+    (True, False, True): "Inputs moved; the outcome did not, as far as labels are there.",
+    (True, False, False): "Inputs moved. Nobody knows the outcome: there are no labels.",
+    (False, True, True): _ALONE,
+    (False, True, False): _ALONE,
+    (False, False, True): _NEITHER,
+    (False, False, False): _NEITHER,
+}
+"""By whether inputs moved, whether the outcome did, and whether there are labels."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +46,8 @@ def level_of(summary: ModelSummary) -> str:
         return BAD
     if summary.state == "no predictions":
         return WAIT
-    return LOOK if summary.features_beyond or beyond(summary.outcome) else GOOD
+    moved = summary.features_broken or summary.features_beyond or beyond(summary.outcome)
+    return LOOK if moved else GOOD
 
 
 def rank(summary: ModelSummary) -> tuple[int, str, str]:
@@ -55,6 +71,17 @@ def findings(facts: ModelFacts) -> tuple[Finding, ...]:
         *_features(facts.features),
         *(Finding(LOOK, "Answers and rows", text) for text in _sentences(others, main)),
     )
+
+
+def conclusion(facts: ModelFacts, found: Sequence[Finding]) -> str:
+    """Where to look first: at the pipeline, the data, or the model. Empty where nothing moved."""
+    kinds = {item.what for item in found}
+    if "Pipeline" in kinds:
+        return "Look at the pipeline first: without rows nothing else can be judged."
+    if any(beyond(value for value in item.values if value.area == "data") for item in facts.features):
+        return "Look at the data first: values are missing or wrong, which fakes drift and harms quality."
+    drifted = any(beyond(item.values) for item in facts.features)
+    return _CONCLUSIONS[drifted, "Outcome" in kinds, facts.summary.last_label_at is not None] if found else ""
 
 
 def told(found: Sequence[Finding], most: int = 4) -> Iterator[Finding]:

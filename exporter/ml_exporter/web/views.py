@@ -11,10 +11,11 @@ from ..facts.answers import (
     SegmentFacts,
     Value,
 )
+from ..facts.judging import is_beyond
 from ..vitals.windows import REFERENCE
 from .charts import Bar, histogram
-from .rows import Row, is_beyond, rows_of, text, title
-from .story import GOOD, Finding, findings, level_of, main_window, outcome_of, rank, told
+from .rows import Row, rows_of, text, title
+from .story import GOOD, Finding, conclusion, findings, level_of, main_window, outcome_of, rank, told
 from .trends import coverage
 from .words import duration, number
 
@@ -79,6 +80,7 @@ def model_view(facts: ModelFacts) -> Mapping[str, object]:
     return {
         "facts": facts,
         "findings": list(told(found)),
+        "conclusion": conclusion(facts, found),
         "level": _worst(found, level_of(facts.summary)),
         "main": main,
         "outcome": rows_of(value for value in outcome if value.window == main),

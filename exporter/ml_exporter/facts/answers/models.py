@@ -41,6 +41,9 @@ class ModelSummary:
     """Watched features."""
     features_beyond: tuple[str, ...]
     """Features with a PSI beyond its critical value over the longest window of features, the strongest first."""
+    features_broken: tuple[str, ...] = ()
+    """Features with more nulls, or values that cannot be read or should not be there, than the reference explains, over
+    the longest window of features."""
     outcome: tuple[Value, ...] = ()
     """Quality and latency of the whole model over `1d`, or else over its longest window."""
 
