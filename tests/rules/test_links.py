@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import replace
 from urllib.parse import parse_qs, quote_plus, urlsplit
 
+import _jsonnet
 import pytest
 import yaml
 from servers import tools
@@ -95,35 +96,92 @@ def test_an_escalation_links_as_its_alert_does(linked):
     assert all(len(found) == 1 for found in by_name.values())
 
 
+WIKI = "https://wiki.test/runbooks/%s"
+ALERT = """
+local config = ((import '%s/rules/config.libsonnet') + { _config+:: %s })._config;
+local alert = (import '%s/rules/lib/alert.libsonnet').model;
+alert(config, 'MLFeatureDrift', 'warning', 'diagnostic', 'drift', 'x', 'S.', 'D').annotations
+"""
+
+
 @pytest.mark.parametrize(
-    ("settings", "pages", "parameters"),
+    ("config", "pages", "parameters"),
     [
-        (Settings(), False, False),
-        (Settings(runbook_url_pattern="https://wiki.test/runbooks/%s"), False, False),
-        (Settings(exporter_url=URL), True, False),
-        (Settings(exporter_url=URL, runbook_url_pattern="https://wiki.test/runbooks/%s"), True, False),
-        (Settings(exporter_url=URL, runbook_url_pattern=f"{URL}-2/runbooks/%s"), True, False),
-        (replace(SETTINGS, exporter_url=URL + "/"), True, True),
+        ({}, False, False),
+        ({"runbookURLPattern": WIKI}, False, False),
+        ({"exporterURL": URL}, True, False),
+        ({"exporterURL": URL, "runbookURLPattern": WIKI}, True, False),
+        ({"exporterURL": URL, "runbookURLPattern": f"{URL}-2/runbooks/%s"}, True, False),
+        ({"exporterURL": f"{URL}/", "runbookURLPattern": f"{URL}/runbooks/%s"}, True, True),
     ],
 )
-def test_links_lead_to_the_exporter_only_where_its_address_is_known(settings, pages, parameters):
-    alerts, _ = alerts_of(settings)
-    notes = next(rule["annotations"] for rule in alerts if rule["alert"] == "MLFeatureDrift")
+def test_links_lead_to_the_exporter_only_where_its_address_is_known(config, pages, parameters):
+    notes = json.loads(_jsonnet.evaluate_snippet("alert", ALERT % (PACK, json.dumps(config), PACK)))
     assert ("page_url" in notes) == pages
     assert notes.get("page_url", "").startswith(f"{URL}/models?" if pages else "")
     assert ("?model=" in notes["runbook_url"]) == parameters
 
 
-def test_notifications_show_the_page_where_there_is_one(tmp_path):
-    routing = tmp_path / "routing.yaml"
+ALERTS = [
+    {
+        "alertname": "MLFeatureNullRatioHigh",
+        "severity": "warning",
+        "layer": "data",
+        "page_url": f"{URL}/models?model=a+b",
+    },
+    {"alertname": "MLAccuracyLow", "severity": "critical", "layer": "outcome", "page_url": ""},
+]
+
+
+def alert_of(notes):
+    """An alert as a template of Alertmanager gets it."""
+    shown = {
+        "description": '<b> & "d"',
+        "runbook_url": f"{URL}/runbooks/x?a=b&c=d",
+        "dashboard_url": "https://g.test/d/x",
+    }
+    shown |= {"page_url": notes["page_url"]} if notes["page_url"] else {}
+    labels = {key: text for key, text in notes.items() if key != "page_url"}
+    times = {"startsAt": "2026-01-01T00:00:00Z", "endsAt": "0001-01-01T00:00:00Z"}
+    return {"status": "firing", "labels": labels, "annotations": shown, **times}
+
+
+@pytest.fixture(scope="module")
+def receiver(tmp_path_factory):
+    """Return the receiver that reaches somebody in every way that has a text."""
+    routing = tmp_path_factory.mktemp("routing") / "routing.yaml"
     routing.write_text(
         "default: {pages: a, warnings: a}\n"
         "receivers: {a: {slack: {api_url_file: /s, channel: '#x'}, pagerduty: {routing_key_file: /k},\n"
-        "                email: {to: a@x.test, from: b@x.test, smarthost: 'x.test:25'}}}\n"
+        "                email: {to: a@x.test, from: b@x.test, smarthost: 'x.test:25'},\n"
+        "                opsgenie: {api_key_file: /o}}}\n"
     )
     _, files = alerts_of(replace(SETTINGS, routing=routing))
-    (receiver,) = [item for item in yaml.safe_load(files["alertmanager.yaml"])["receivers"] if item["name"] == "a"]
-    page = "{{ with .Annotations.page_url }}"
-    assert page in receiver["slack_configs"][0]["text"]
-    assert page in receiver["email_configs"][0]["text"]
-    assert page in receiver["pagerduty_configs"][0]["details"]["alerts"]
+    (found,) = [item for item in yaml.safe_load(files["alertmanager.yaml"])["receivers"] if item["name"] == "a"]
+    return found
+
+
+@pytest.mark.parametrize("version", ["floor", "latest"])
+def test_a_message_links_to_the_page_where_there_is_one(version, receiver, tmp_path):
+    data = {"status": "firing", "groupLabels": {"model": "a b", "team": "red"}, "alerts": list(map(alert_of, ALERTS))}
+    (tmp_path / "data.json").write_text(json.dumps(data | {"commonLabels": {"team": "red"}}))
+    pager = receiver["pagerduty_configs"][0]
+    texts = {
+        "slack": receiver["slack_configs"][0]["text"],
+        "email": receiver["email_configs"][0]["text"],
+        "pagerduty": pager["details"]["alerts"],
+        "opsgenie": receiver["opsgenie_configs"][0]["description"],
+    }
+    for kind, text in texts.items():
+        command = [tools(version) / "amtool", "template", "render", "--template.glob=", f"--template.text={text}"]
+        command.append(f"--template.data={tmp_path / 'data.json'}")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        outcome, cause = done.stdout.index("MLAccuracyLow"), done.stdout.index("MLFeatureNullRatioHigh")
+        assert outcome < cause, kind
+        page = f"<{URL}/models?model=a+b|Page>" if kind == "slack" else f"Page: {URL}/models?model=a+b\n"
+        assert page in done.stdout[cause:], kind
+        assert "Page" not in done.stdout[:cause], kind
+        assert done.stdout.count(f"{URL}/runbooks/x?a=b&c=d") == 2, kind
+        assert '<b> & "d"' in done.stdout, kind
+    assert [link["text"] for link in pager["links"]] == ["Runbook", "Dashboard"]
