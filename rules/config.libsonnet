@@ -134,6 +134,7 @@ local routing = std.parseYaml(importstr 'routing.yaml');
       MLExporterStale: { 'for': 5 * minute, keepFiring: 0 },
       MLSeriesCapped: { 'for': 15 * minute, keepFiring: 10 * minute },
       MLReloadFailed: { 'for': 5 * minute, keepFiring: 0 },
+      MLWebConfigRefused: { 'for': 5 * minute, keepFiring: 0 },
       MLClockJumping: { 'for': 5 * minute, keepFiring: 0 },
       MLRuleEvaluationFailing: { 'for': 10 * minute, keepFiring: 10 * minute },
       MLSourceFailing: { 'for': 15 * minute, keepFiring: 10 * minute },

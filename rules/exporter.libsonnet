@@ -44,6 +44,7 @@ local rejected(config, severity) = alert.meta(
                 + ' >= ' + $._config.rejectedRowsAtLeast + ')',
         },
         level.level($._config, 'ml_exporter_config_last_reload_successful', worst='min'),
+        level.level($._config, 'ml_exporter_web_config_last_reload_successful', worst='min'),
         level.level($._config, 'ml_exporter_state_up', worst='min'),
         level.level($._config, 'ml_exporter_state_set_aside'),
         { record: 'ml:exporter_series_dropped', expr: increase($._config, 'reason', m.metric('ml_exporter_series_dropped_total'), 900) },
@@ -108,6 +109,16 @@ local rejected(config, severity) = alert.meta(
           'The last reload of ' + instance(m.metric('ml_exporter_config_last_reload_successful') + ' == 0')
           + ' failed (value {{ $value }}, expected 1). It goes on with the old configuration, and would not start with the new one. '
           + 'First run `ml-exporter check`: it lists every error.',
+        ),
+        warning(
+          $._config,
+          'MLWebConfigRefused',
+          'exporter',
+          'ml:exporter_web_config_last_reload_successful == 0',
+          'The exporter refused its new web configuration or certificate.',
+          instance(m.metric('ml_exporter_web_config_last_reload_successful') + ' == 0')
+          + ' goes on with the old certificate and passwords (value {{ $value }}, expected 1), and would not start with the new ones. '
+          + 'First run `ml-exporter check --web.config.file`: it lists every error.',
         ),
         warning(
           $._config,

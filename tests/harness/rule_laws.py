@@ -480,6 +480,7 @@ JUMPS = "ml_exporter_clock_jumps_total"
 EVALUATED = "ml_exporter_last_evaluation_timestamp_seconds"
 EXPORTER = (
     exporter("MLReloadFailed", "ml_exporter_config_last_reload_successful", {"below": 1, "warning": 0}, well=1),
+    exporter("MLWebConfigRefused", "ml_exporter_web_config_last_reload_successful", {"below": 1, "warning": 0}, well=1),
     exporter("MLStateFailing", "ml_exporter_state_up", {"below": 1, "critical": 0}, well=1),
     exporter("MLStateSetAside", "ml_exporter_state_set_aside", {"below": 0, "warning": 1}, well=0),
     replace(

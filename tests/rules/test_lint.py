@@ -86,6 +86,7 @@ STATES = {
     "MLBaselineMismatch": "more than one baseline is one too many",
     "MLExporterDown": "up is 0 or 1",
     "MLReloadFailed": "0 or 1",
+    "MLWebConfigRefused": "0 or 1",
     "MLSourceFailing": "0 or 1",
     "MLStateFailing": "0 or 1",
     "MLStateSetAside": "any damage",

@@ -1,6 +1,7 @@
 """Passwords: who comes in, what a check costs whom, and that nobody can make the others wait. Costs are counted."""
 
 import asyncio
+import os
 import threading
 from base64 import b64encode
 
@@ -201,6 +202,17 @@ def test_verified_passwords_are_remembered_by_digest_and_only_so_many():
     kept = counted.doorman._verified
     assert len(kept) == 100
     assert all(len(key) == 32 for key in kept)
+
+
+def test_a_check_lets_all_other_threads_go_first():
+    seen = []
+
+    def compare(password: bytes, hashed_one: bytes) -> bool:
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return False
+
+    asyncio.run(Doorman(lambda: USERS, compare).admits(b"alice", b"x", "p"))
+    assert seen == [max(10, os.getpriority(os.PRIO_PROCESS, 0))]
 
 
 def test_one_check_at_a_time_peers_in_turn_and_a_flood_waits_for_itself():
