@@ -128,7 +128,7 @@ local inputs(uids) =
         'The largest value of each kind over one day, divided by what it exceeds only by chance. Bad: above 1. It says in which panel to look first.',
         'none',
         [
-          t(multiples('ml_feature_psi', 'ml_feature_psi_critical', 'model, window, feature'), 'features: distribution'),
+          t(selected('ml:feature_psi_multiple', { window: '1d' }), 'features: distribution'),
           t(multiples('ml_feature_mean_shift_sigmas', 'ml_feature_mean_shift_critical_sigmas', 'model, window, feature'), 'features: mean'),
           t(multiples('ml_prediction_psi', 'ml_prediction_psi_critical'), 'scores'),
           t(multiples('ml_prediction_class_shift_sigmas', 'ml_prediction_class_shift_critical_sigmas', 'model, window, class'), 'shares of classes'),

@@ -24,7 +24,7 @@ local importance = std.join('\nor on (model) ', [
 ] + ['0 * group by (model) (%s)' % owners]);
 local urgency = '10 * (\n%s\n)\n+ on (model) (\n%s\n)' % [worst, importance];
 
-local driftRatio = 'max by (model) (ml:feature_psi{window="1d"} / on (model, feature, window) ml:feature_psi_critical{window="1d"})';
+local driftRatio = 'max by (model) (ml:feature_psi_multiple{window="1d"})';
 local lineOf = '{{model}}';
 
 // Rows of the table carry all labels of the owner, so that they merge into one a model.

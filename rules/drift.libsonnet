@@ -48,6 +48,11 @@ local levelOf(config, signal) =
         level.level($._config, 'ml_feature_psi'),
         level.level($._config, 'ml_feature_psi_critical'),
         comparison.significant('ml:feature_psi', 'ml:feature_psi_critical', ['model', 'window', 'feature'], ' <= ' + $._config.psiCriticalMaximum),
+        {
+          // The largest PSI of a model in multiples of its noise floor: the dashboard of all models would have to look at all their features.
+          record: 'ml:feature_psi_multiple',
+          expr: 'max by (model, window) (ml:feature_psi / on (model, window, feature) ml:feature_psi_critical)',
+        },
         level.level($._config, 'ml_feature_mean_shift_sigmas', through='abs'),
         level.level($._config, 'ml_feature_mean_shift_critical_sigmas'),
         comparison.significant('ml:feature_mean_shift_sigmas', 'ml:feature_mean_shift_critical_sigmas', ['model', 'window', 'feature']),
