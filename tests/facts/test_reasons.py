@@ -9,10 +9,10 @@ from tests import build
 from tests.build import DAY, HOUR, MINUTE, NOON
 from tests.facts.looked import every_value, facts
 
-from ml_exporter.baseline import Noise, Phi
+from ml_exporter.baseline import Noise, Phi, PsiNoise
 from ml_exporter.charting import MINIMUM_DAYS
 from ml_exporter.config import parse
-from ml_exporter.facts.reasons import PSI_CRITICAL_MAXIMUM
+from ml_exporter.facts.reasons import NOTHING, PSI_CRITICAL_MAXIMUM
 from ml_exporter.facts.words import amount, duration, waiting
 from ml_exporter.statistics.auc import MINIMUM_ROWS_PER_CLASS
 from ml_exporter.statistics.charts import DEVIATION_POINTS
@@ -61,6 +61,27 @@ def test_whatever_is_absent_is_explained_and_nothing_else_is(count, labelled):
             assert ("critical" in item.missing) == (item.critical is None), item
         if item.value is None:
             assert item.critical is item.lower is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+@pytest.mark.parametrize("kind", ["multiclass", "regression"])
+def test_the_same_holds_for_other_tasks(kind, count):
+    layout = getattr(build, kind)()
+    numbers = kind == "regression"
+    many = [row | {"prediction": float(at % 9) if numbers else "abc"[at % 3]} for at, row in enumerate(rows(400))]
+    many = [row | ({} if numbers else {f"score:{name}": 1 / 3 for name in "abc"}) for row in many]
+    made = many[:count]
+    labels = [build.label(NOON + HOUR, at, float(at % 7) if numbers else "abc"[at % 2]) for at in range(count)]
+    model = build.model(task=kind, classes=() if numbers else ("a", "b", "c"))
+    config = build.replace_section(build.config(), models={"flights": model})
+    baseline = build.baseline(layout, build.vector(layout, many))
+    found = facts(counted(made, labels, layout=layout), NOW, baseline=baseline, config=config).model("flights")
+    measures = {item.metric for item in found.values}
+    wanted = {"ml_r2", "ml_mean_error"} if numbers else {"ml_f1", "ml_roc_auc_macro", "ml_log_loss", "ml_recall_macro"}
+    assert measures >= wanted | {"ml_prediction_spread", "ml_label_coverage_ratio"}
+    for item in every_value(found):
+        assert ("value" in item.missing) == (item.value is None), item
+        assert item.missing.get("value") != NOTHING, item
 
 
 def test_without_any_prediction_nothing_is_complete():
@@ -244,6 +265,18 @@ def test_no_noise_for_the_shape_of_the_answers():
     found = value(facts(counted(rows(30)), NOW), "ml_prediction_spread")
     assert found.value is not None
     assert found.missing["critical"].startswith("no baseline noise for 1d")
+
+
+@pytest.mark.parametrize("windows", [0, PROVISIONAL_WINDOWS - 1, PROVISIONAL_WINDOWS])
+def test_a_critical_value_says_what_it_takes_for_granted(windows):
+    noise = {"1d": Noise({"temp": PsiNoise(windows, 5.0, 4.0, 2.0)} if windows else {}, {})}
+    baseline = build.baseline(noise=noise, window_seconds={"1d": 86400.0})
+    found = value(facts(counted(rows(60)), NOW, baseline=baseline), "ml_feature_psi", feature="temp")
+    if windows < PROVISIONAL_WINDOWS:
+        told = "no baseline noise for 1d, so rows are taken as independent: "
+        assert found.missing["noise"] == f"{told}waiting for {windows} of 5 windows of the reference"
+    else:
+        assert "noise" not in found.missing
 
 
 def test_a_window_that_is_too_short_for_an_alert_says_so():

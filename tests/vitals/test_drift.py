@@ -188,3 +188,23 @@ def test_a_huge_value_shifts_the_mean_by_no_more_than_its_clip() -> None:
         drift.mean_shift(build.windows(temps([10.0] * 99 + [1e300])), build.baseline(LAYOUT, temps([10.0] * 100)))
     )
     assert found["ml_feature_mean_shift_sigmas", "1d", "reference", "temp"] == 0.64
+
+
+@pytest.mark.parametrize("categories", [False, True])
+def test_what_each_bin_adds_and_what_is_lacking(categories):
+    draw = random.Random(3)
+    for _ in range(300):
+        bins = draw.randint(1, 8)
+        current, reference = (
+            np.array([draw.choice([0, 0, 1, 3, 40, 900]) for _ in range(bins)], np.int64) for _ in range(2)
+        )
+        item = CategoryBins("carrier", tuple(map(str, range(bins - 1)))) if categories else None
+        found, parts = drift.compare(current, reference, item), drift.parts(current, reference, item)
+        lacking = drift.shortage(current, reference, item)
+        assert (found is None) == (parts == ()) == (lacking is not None)
+        if found is not None:
+            assert sum(part.contribution for part in parts) == pytest.approx(found.value, rel=1e-12, abs=1e-15)
+            assert len(parts) == found.bins
+            assert sum(current[list(part.groups)].sum() for part in parts) == current.sum()
+        else:
+            assert lacking.have < lacking.need

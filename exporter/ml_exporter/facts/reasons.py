@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from ml_exporter.baseline import SCORE
 from ml_exporter.catalogue import QUALITY
 from ml_exporter.facts.answers import Value
 from ml_exporter.facts.answers.values import Role
@@ -19,7 +20,7 @@ from ml_exporter.vitals.distances import METRICS, log_deviation
 from ml_exporter.vitals.estimate import FEWEST_ROWS, NOISE
 from ml_exporter.vitals.history import MINIMUM_ROWS, SIGNALS
 from ml_exporter.vitals.labels import scores_by_label
-from ml_exporter.vitals.windows import Shortage, Window, phi_of, spread_noise_of
+from ml_exporter.vitals.windows import Shortage, Window, phi_of, psi_noise_of, spread_noise_of
 
 Why = Callable[[View, Window, Place], str | None]
 
@@ -38,6 +39,8 @@ UNDEFINED: Mapping[str, str] = {
 NOTHING = "nothing in the window defines it"
 PSI_CRITICAL_MAXIMUM = 1.0
 """Beyond this critical value a window is too short to say anything; the rules' `psiCriticalMaximum`."""
+NOISE_OF_PSI = ("ml_feature_psi", "ml_prediction_psi")
+"""Metrics with a critical value that is that of independent rows where no noise was learned."""
 TOO_SHORT = "the window is too short for an alert: its critical value {critical} is above {most}"
 
 
@@ -66,6 +69,8 @@ def _reasons(view: View, place: Place, found: Value) -> Iterator[tuple[str, str]
             yield "critical", _no_critical(view, window, place)
         if metric.endswith("_psi") and found.critical is not None and found.critical > PSI_CRITICAL_MAXIMUM:
             yield "alert", TOO_SHORT.format(critical=amount(found.critical), most=amount(PSI_CRITICAL_MAXIMUM))
+        if metric in NOISE_OF_PSI:
+            yield from _assumed(view, window, place)
         if metric in INTERVAL and found.lower is None:
             yield "interval", _no_interval(view, window, place)
     if metric in BASELINE and found.baseline is None:
@@ -75,6 +80,15 @@ def _reasons(view: View, place: Place, found: Value) -> Iterator[tuple[str, str]
     charted = signal(metric, {**place.labels, "window": place.window})
     if charted is not None and place.window in ("1h", "1d") and found.control is None:
         yield "control", _no_control(view, place.window, charted)
+
+
+def _assumed(view: View, window: Window, place: Place) -> Iterator[tuple[str, str]]:
+    """What a critical value takes for granted where the reference's own windows did not show it."""
+    noise = psi_noise_of(view.known.baseline, window, place.labels.get("feature", SCORE))
+    known = noise.windows if noise else 0
+    if known < PROVISIONAL_WINDOWS:
+        lacking = waiting(Shortage(known, PROVISIONAL_WINDOWS, "windows of the reference"))
+        yield "noise", f"no baseline noise for {window.name}, so rows are taken as independent: {lacking}"
 
 
 def _is_current(view: View, name: str) -> bool:

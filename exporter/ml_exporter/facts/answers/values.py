@@ -70,7 +70,7 @@ class Value:
     """The control limits."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Why something is absent, in words with numbers, by what: `value`, `critical`, `interval`, `baseline`,
-    `estimated`, `control`; `alert` says why no alert reads a value that is there.
+    `estimated`, `control`; `noise`: what a critical value takes for granted; `alert`: why no alert reads the value.
     """
 
     @property
