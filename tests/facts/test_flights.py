@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tests import flight_logs
 from tests.facts.looked import every_value, numbers
+from tests.web.asking import Tags
 from tests.web.test_app import ask
 
 from ml_exporter.baseline import dump
@@ -21,6 +23,7 @@ from ml_exporter.fielddocs import classes_of
 from ml_exporter.make_baseline import ReferenceLogs, make
 from ml_exporter.serve import Exporter
 from ml_exporter.web import create_app
+from ml_exporter.web.links import feature_path
 from ml_exporter.web.openapi import ENDPOINTS, described
 
 MODEL, DAY = "flight_delay", 86400.0
@@ -239,6 +242,17 @@ def test_answers_are_valid_and_in_the_documented_order(exporter, path):
     schemas = json.loads(ask(app, "GET", "/api/v1/openapi.json", {}).text)["components"]["schemas"]
     assert list(document) == list(schemas[kind]["properties"])
     assert kind in {item.answer.__name__ for item in ENDPOINTS}
+
+
+def test_every_page_of_the_flights_is_whole_and_small(exporter, facts):
+    app = create_app(lambda: exporter.snapshot, lambda: NOW, "1.2.3")
+    parts = [f"/models/{MODEL}{part}" for part in ("", "/labels", "/outliers")]
+    for path in ["/", "/rejected", *parts, *(feature_path(MODEL, name) for name in facts.features(MODEL))]:
+        answer = ask(app, "GET", path, {})
+        assert answer.status_code == 200
+        assert not Tags(answer.text).open
+        assert not re.search(r"\b(None|nan|inf|Markup|object at)\b", re.sub(r"<style>.*?</style>", "", answer.text))
+        assert len(answer.content) < 200_000
 
 
 def test_every_field_is_documented():

@@ -115,6 +115,8 @@ def _limit(value: Value) -> str:
         )
     if value.metric in KNOWN_VALUES and value.value is not None:
         words.append(f"up to {text(value, (value.baseline or 0.0) + MARGIN)}")
+    if value.area == "quality" and None not in (value.baseline, value.lower, value.upper):
+        words.append("the reference")
     if value.control is not None:
         words.append(f"control limits {text(value, value.control.lower)} to {text(value, value.control.upper)}")
     return "; ".join(words)
