@@ -123,8 +123,8 @@ def test_every_query_can_be_evaluated(said):
     assert "err:" not in said, said[said.index("err:") - 1000 :][:2000]
 
 
-@pytest.mark.parametrize("query", queries(), ids=[f"{book}: {query}"[:80] for query, book in queries().items()])
-def test_a_query_finds_something(query, said):
-    reason = next((reason for part, reason in NOTHING.items() if part in query), None)
-    text = query.replace("\\", "\\\\").replace('"', '\\"')
-    assert (f'expr: "{text}"' in said) == (reason is None)
+def test_every_query_finds_something(said):
+    for query, book in queries().items():
+        reason = next((reason for part, reason in NOTHING.items() if part in query), None)
+        text = query.replace("\\", "\\\\").replace('"', '\\"')
+        assert (f'expr: "{text}"' in said) == (reason is None), f"{book}: {query}"
