@@ -199,7 +199,7 @@ local labels = {
     ),
     panel.timeseries(
       'Labelled against unlabelled, one day',
-      'PSI between the scores of predictions with a label and without. Bad: above the limit and what chance gives: quality is measured on a part that is not typical.',
+      'PSI between the scores of predictions with a label and without. Bad: above the limit and the noise floor, where few have a label: quality is measured on a part that is not typical.',
       'none',
       [
         t(day('ml_label_selection_psi'), '1d'),

@@ -74,9 +74,11 @@ local warning(config, name, family, expr, summary, description) =
             'The labelled predictions of a model are not like the others.',
             'The scores of labelled and unlabelled predictions of model {{ $labels.model }} have a PSI of {{ $value | printf "%.3g" }} over one day; the limit is '
             + threshold.shown('label_selection_psi', '1d', 'warning')
-            + ' and chance gives up to '
+            + ' and the noise floor '
             + threshold.value('ml:label_selection_psi_critical{window="1d"}', ['model'], 'printf "%.3g"')
-            + '. Quality is measured on a part that is not typical. First see which cases get no label.',
+            + '; only '
+            + threshold.value('ml:label_coverage_ratio{window="1d"}', ['model'], 'humanizePercentage')
+            + ' have a label. Quality is measured on a part that is not typical. First see which cases get no label.',
           ),
         ]
       ),

@@ -570,7 +570,7 @@ METRICS: tuple[Metric, ...] = (
         "ml_label_selection_psi_critical",
         "gauge",
         "",
-        "ml_label_selection_psi that a window of this size exceeds with probability alpha if labels come by chance.",
+        "ml_label_selection_psi that a window exceeds with probability alpha if labels come as in the baseline.",
         _MW,
     ),
     Metric(
