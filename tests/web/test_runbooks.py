@@ -14,7 +14,7 @@ from tests.web.test_app import NOW, ROW, SCRIPT, SNAPSHOT
 from ml_exporter import generate
 from ml_exporter.facts.answers import FeatureSummary
 from ml_exporter.web import create_app
-from ml_exporter.web.now import MOST_ROWS, now
+from ml_exporter.web.now import MOST_ROWS, About, now
 from ml_exporter.web.runbooks import Reads, promql, read_runbooks
 
 BOOKS = generate.pack_dir() / "runbooks"
@@ -206,7 +206,8 @@ def test_many_features_are_cut_and_counted():
         )
         for place in range(200)
     )
-    found = now(Reads(("ml_feature_psi", "ml_feature_psi_critical"), ("1d",)), replace(FACTS, features=many), "", "")
+    reads = Reads(("ml_feature_psi", "ml_feature_psi_critical"), ("1d",))
+    found = now(reads, About(replace(FACTS, features=many)), lambda _: [])
     assert len(found.rows) == MOST_ROWS
     assert found.more == (("ml_feature_psi", 200 - MOST_ROWS),)
     assert found.rows[0].strength == "199 times"
@@ -214,8 +215,48 @@ def test_many_features_are_cut_and_counted():
 
 def test_a_window_counts_where_the_alert_names_none():
     reads = Reads(("ml_window_rows", "ml_accuracy"))
-    assert {row.window for row in now(reads, FACTS, "", "").rows} == {"1d"}
-    assert now(reads, FACTS, "", "1h").rows == ()
+    assert {row.window for row in now(reads, About(FACTS), lambda _: []).rows} == {"1d"}
+    assert now(reads, About(FACTS, window="1h"), lambda _: []).rows == ()
+
+
+EXPOSITION = b"""\
+# HELP ml_correct_predictions_total Right ones.
+# TYPE ml_correct_predictions_total counter
+ml_correct_predictions_total{model="fraud"} 900.0
+ml_correct_predictions_total{model="quiet"} 1.0
+# TYPE ml_exporter_source_lag_seconds gauge
+ml_exporter_source_lag_seconds{source="<b>log</b>"} 90.0
+ml_exporter_source_lag_seconds{source="truth"} 0.0
+# TYPE ml_labelled_predictions_total counter
+ml_labelled_predictions_total{model="fraud"} 1000.0
+# TYPE ml_last_label_timestamp_seconds gauge
+ml_last_label_timestamp_seconds{model="fraud"} 1.7e+09
+"""
+
+
+def test_what_no_fact_is_about_comes_from_the_metrics():
+    snapshot = replace(SNAP, exposition=EXPOSITION)
+    text = told(get(f"/runbooks/MLErrorBudgetBurn?model={MODEL}", snapshot).text).partition("Meaning")[0]
+    assert "ml_correct_predictions_total – 900 – – –" in text
+    assert "ml_labelled_predictions_total – 1,000 – – –" in text
+    late = told(get(f"/runbooks/MLLabelsLate?model={MODEL}", snapshot).text)
+    assert "ml_last_label_timestamp_seconds – 2023-11-14 22:13:20 UTC – – –" in late
+
+
+def test_a_runbook_about_the_exporter_shows_the_exporter():
+    snapshot = replace(SNAP, exposition=EXPOSITION)
+    for asked in ("", f"?model={MODEL}"):
+        text = told(get(f"/runbooks/MLSourceLagging{asked}", snapshot).text).partition("Meaning")[0]
+        assert "Now: this exporter" in text
+        assert "ml_exporter_source_lag_seconds (source=<b>log</b>) – 1 min 30 s – – –" in text
+        assert "fraud" not in text
+    assert "Now" not in told(get("/runbooks/MLWatchdog", snapshot).text).partition("Meaning")[0]
+
+
+def test_control_limits_are_shown_beside_what_they_limit():
+    text = told(get(f"/runbooks/MLVolumeOutOfControl?model={MODEL}").text)
+    assert "ml_window_rows 1d 12,345 – control limits 10,000 to 14,000 –" in text
+    assert "ml_control_limit" not in text.partition("Meaning")[0]
 
 
 @pytest.mark.parametrize(

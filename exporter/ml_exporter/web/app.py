@@ -16,7 +16,7 @@ from .api import Api
 from .derived import Derived
 from .links import feature_path, link_from, model_path, page_of
 from .outside import NOWHERE, Outside
-from .pages import Asked, At, ModelRow, Pages
+from .pages import Asked, At, ModelRow, Pages, Reported
 from .people import People
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -131,9 +131,9 @@ class _Routes:
 
     async def runbook(self, request: Request) -> Response:
         snapshot, name = self._newest(), request.path_params["name"].removesuffix(".md")
-        models, facts = _names(snapshot), None if snapshot is None else snapshot.facts
+        reported = Reported(_names(snapshot), snapshot.facts, snapshot.exposition) if snapshot else Reported()
         at, asked = self.at(request), _asked(request)
-        page = await self._derived.run(lambda: self._pages.runbook(at, name, asked, models, facts))
+        page = await self._derived.run(lambda: self._pages.runbook(at, name, asked, reported))
         return await self.not_found(request) if page is None else HTMLResponse(page)
 
     async def not_found(self, request: Request) -> Response:

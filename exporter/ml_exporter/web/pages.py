@@ -15,10 +15,11 @@ from . import views, words
 from .charts import meter
 from .feature_view import feature_view
 from .links import Link, feature_path, model_path, runbook_path
-from .now import now
+from .now import About, now
 from .outside import NOWHERE, Outside
 from .rows import rows_of
 from .runbooks import PLACEHOLDER, as_html, read_runbooks
+from .samples import samples
 from .shelf import shelves
 
 
@@ -62,6 +63,15 @@ class Asked:
     model: str = ""
     feature: str = ""
     window: str = ""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What the exporter reports: its models by name, their facts, and the text of `/metrics`; all of one evaluation."""
+
+    models: Sequence[str] = ()
+    facts: Facts | None = None
+    exposition: bytes = b""
 
 
 class Pages:
@@ -139,31 +149,35 @@ class Pages:
         }
         return self._render("runbooks.html", at, shelves=shelves(self._runbooks.values()), model=model, paths=paths)
 
-    def runbook(self, at: At, name: str, asked: Asked, models: Sequence[str], facts: Facts | None) -> str | None:
+    def runbook(self, at: At, name: str, asked: Asked, reported: Reported) -> str | None:
         """One runbook, or None if there is none of this name.
 
-        Of what is `asked` only names count that are in `models` and `facts`: the model's numbers are shown, and the
-        names are put into the queries.
+        Of what is `asked` only names count that are `reported`: the model's numbers are shown, and the names are put
+        into the queries.
         """
         book = self._runbooks.get(name)
         if book is None:
             return None
-        model = asked.model if asked.model in models else ""
-        found = facts.model(model) if facts and model else None
+        about_models = PLACEHOLDER in book.text
+        model = asked.model if asked.model in reported.models and about_models else ""
+        found = reported.facts.model(model) if reported.facts and model else None
         features = {item.name for item in found.features} if found else set[str]()
         feature = asked.feature if asked.feature in features else ""
         names = {key: text for key, text in (("model", model), ("feature", feature)) if text}
         windows = {item.name for item in found.windows} if found else set[str]()
         keeping = names | ({"window": asked.window} if asked.window in windows else {})
+        about = About(found, feature, keeping.get("window", ""))
         values: dict[str, object] = {
             "name": name,
             "html": as_html(book, names, self._runbooks, lambda other: at.link(runbook_path(other, keeping))),
             "model": model,
             "feature": feature,
             "unknown": "" if model else asked.model,
-            "models": [(each, runbook_path(name, {"model": each})) for each in models],
-            "about_models": PLACEHOLDER in book.text,
-            "now": None if found is None else now(book.reads, found, feature, keeping.get("window", "")),
+            "models": [(each, runbook_path(name, {"model": each})) for each in reported.models],
+            "about_models": about_models,
+            "now": now(book.reads, about, lambda metric: samples(reported.exposition, metric, model))
+            if found or not about_models
+            else None,
             "model_path": model_path(model),
             "feature_path": feature_path(model, feature),
             "paths": {each: feature_path(model, each) for each in features},
