@@ -282,3 +282,49 @@ def test_too_many_at_once_are_told_to_wait():
     answers = asyncio.run(flood())
     assert answers[:2] == [(429, "1")] * 2
     assert answers[2:] == [(401, None)] * 8
+
+
+def test_whoever_waits_while_the_server_stops_is_told_so():
+    counted = Counted()
+    counted.free.clear()
+    statuses = []
+
+    async def stop():
+        async def send(message) -> None:
+            statuses.append(message.get("status"))
+
+        raw = [(b"authorization", basic("alice", "guess").encode())]
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": raw}
+        app = guarded(PlainTextResponse("in"), counted.doorman, frozenset())
+        waiting = asyncio.create_task(app(scope, None, send))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        counted.free.set()
+        await waiting
+
+    asyncio.run(stop())
+    assert statuses[0] == 503
+
+
+def test_an_answer_that_is_cancelled_is_not_given_twice():
+    statuses = []
+
+    async def hang(scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.sleep(3600)
+
+    async def stop():
+        async def send(message) -> None:
+            statuses.append(message.get("status"))
+
+        raw = [(b"authorization", basic("alice", "secret").encode())]
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": raw}
+        task = asyncio.create_task(guarded(hang, Doorman(lambda: USERS), frozenset())(scope, None, send))
+        while not statuses:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(stop())
+    assert statuses == [200]

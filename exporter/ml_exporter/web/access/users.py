@@ -125,17 +125,18 @@ def guarded(app: ASGIApp, doorman: Doorman, open_paths: frozenset[str]) -> ASGIA
         if scope["path"] in open_paths or not doorman.asks:
             await app(scope, receive, send)
             return
-        status, text, headers = 401, "Unauthorized", {"WWW-Authenticate": 'Basic realm="ml-exporter", charset="UTF-8"'}
         given = _credentials(Headers(scope=scope).get("authorization", ""))
-        client = scope.get("client")
+        client, admitted = scope.get("client"), False
+        status, text, headers = 401, "Unauthorized", {"WWW-Authenticate": 'Basic realm="ml-exporter", charset="UTF-8"'}
         try:
-            if given and await doorman.admits(*given, peer_of(client[0]) if client else ""):
-                await app(scope, receive, send)
-                return
+            admitted = given is not None and await doorman.admits(*given, peer_of(client[0]) if client else "")
         except BusyError:
             status, text, headers = 429, "Too many passwords of yours are being checked", {"Retry-After": "1"}
         except asyncio.CancelledError:  # the server stops while this one waits
             status, text, headers = 503, "Stopping", {}
+        if admitted:
+            await app(scope, receive, send)
+            return
         await PlainTextResponse(f"{text}\n", status, {**BARE_HEADERS, **headers})(scope, receive, send)
 
     return guard
