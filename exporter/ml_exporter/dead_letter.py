@@ -154,16 +154,25 @@ def _write(path: Path, lines: Sequence[bytes]) -> None:
 
 
 def last_notes(path: Path, most: int) -> list[dict[str, object]]:
-    """The last notes of a file, newest first, as far as its end can be read. Lines that only count others are not."""
+    """The last notes of a file and its predecessor, newest first, as far as their ends can be read.
+
+    Notes that only count other lines are not among them.
+    """
+    found: list[dict[str, object]] = []
+    for file in (path, path.with_name(path.name + ".1")):
+        if len(found) < most:
+            notes = (_note(line) for line in reversed(_end(file, most * NOTE_BYTES)))
+            found += [note for note in notes if note is not None]
+    return found[:most]
+
+
+def _end(path: Path, most_bytes: int) -> list[bytes]:
     try:
         with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - most * NOTE_BYTES))
-            lines = file.read().split(b"\n")
+            file.seek(max(0, file.seek(0, os.SEEK_END) - most_bytes))
+            return file.read().split(b"\n")
     except OSError:
         return []
-    found = (_note(line) for line in reversed(lines))
-    return [note for note in found if note is not None][:most]
 
 
 def _note(line: bytes) -> dict[str, object] | None:

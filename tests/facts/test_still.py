@@ -126,3 +126,8 @@ def test_the_last_refused_lines(tmp_path):
     assert found[0].line == '{"id": "<script>\\xff"}'
     assert msgspec.json.encode(found)
     assert len(last_notes(path, 3)) == 3
+    path.rename(tmp_path / "dead-letter.jsonl.1")
+    assert last_lines(path) == found
+    letter.note("log", "future", "b.jsonl", build.np.arange(2), lambda place: b"{}")
+    letter.write(1_700_000_001.0)
+    assert [line.reason for line in last_lines(path)] == ["future"] * 2 + ["malformed"] * 20

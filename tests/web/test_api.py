@@ -10,8 +10,9 @@ from example_facts import FEATURE, HOSTILE, MODEL, ExampleFacts
 from tests.web.test_app import NOW, SNAPSHOT, ask
 
 from ml_exporter.facts.answers import FeatureFacts, Models
-from ml_exporter.web import create_app
+from ml_exporter.web import create_app, site
 from ml_exporter.web.openapi import ENDPOINTS, OPENAPI_PATH, described, document
+from ml_exporter.web.site import under
 
 SHOWN = replace(SNAPSHOT, facts=ExampleFacts())
 
@@ -65,6 +66,17 @@ def test_the_description_is_openapi():
         assert ("404" in item["get"]["responses"]) == bool(named)
     references = [text for text in json.dumps(found).split('"') if text.startswith("#/components/schemas/")]
     assert {text.rpartition("/")[2] for text in references} <= found["components"]["schemas"].keys()
+
+
+def test_everything_moves_under_a_prefix():
+    app = under(create_app(lambda: SHOWN, lambda: NOW, "1.2.3"), site("https://example.org/ml", None))
+    found = read(ask(app, "GET", f"/ml{OPENAPI_PATH}", {}))
+    assert found["servers"] == [{"url": "/ml"}]
+    assert read(get(OPENAPI_PATH))["servers"] == [{"url": "/"}]
+    for item in ENDPOINTS:
+        path = item.path.format(model=MODEL, feature=FEATURE)
+        assert ask(app, "GET", f"/ml{path}", {}).content == get(path).content
+        assert ask(app, "GET", path, {}).status_code == 404
 
 
 def test_hostile_names_are_only_names():

@@ -67,7 +67,8 @@ class Api:
         return respond
 
     async def _described(self, request: Request) -> Response:
-        return Response(encoded(document(self._version)), media_type="application/json")
+        described = document(self._version, request.scope.get("root_path") or "/")
+        return Response(encoded(described), media_type="application/json")
 
     async def _unknown(self, request: Request) -> Response:
         got = shown(request.url.path)

@@ -58,8 +58,8 @@ def described() -> Iterator[ClassDoc]:
     yield from known.values()
 
 
-def document(version: str) -> dict[str, Any]:
-    """The OpenAPI document."""
+def document(version: str, root: str = "/") -> dict[str, Any]:
+    """The OpenAPI document; `root` is the path that all others stand under."""
     answers, schemas = msgspec.json.schema_components([item.answer for item in ENDPOINTS], ref_template=REF)
     docs = {item.name: item for item in described()}
     for name, schema in schemas.items():
@@ -73,7 +73,13 @@ def document(version: str) -> dict[str, Any]:
     }
     info = {"title": "ml-exporter", "version": version, "description": "The facts of the newest evaluation."}
     paths = {item.path: _path(item, answer) for item, answer in zip(ENDPOINTS, answers, strict=True)}
-    return {"openapi": "3.1.0", "info": info, "paths": paths, "components": {"schemas": schemas}}
+    return {
+        "openapi": "3.1.0",
+        "info": info,
+        "servers": [{"url": root}],
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
 
 
 def json_type(schema: dict[str, Any]) -> str:
