@@ -203,6 +203,8 @@ local delivery = {
       title: 'ML alerts',
       description: 'What fires, what fired, how often for nothing, and whether anybody was told.',
       from: 'now-7d',
+      // A week with a hundred alerts that come and go takes Prometheus eight seconds of CPU time.
+      refresh: '5m',
       variables: [
         board.several('model', 'Model', 'ALERTS{alertname=~"ML.+"}'),
         board.several('team', 'Team', 'ALERTS{alertname=~"ML.+"}'),

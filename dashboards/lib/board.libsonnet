@@ -51,7 +51,7 @@ local annotation(name, color, expr, title, more={}) = {
     for item in [{ name: 'Pages', color: 'red', severity: 'critical' }, { name: 'Warnings', color: 'orange', severity: 'warning' }]
   ],
 
-  // `spec`: uid, title, description, variables, annotations, rows, onward (links of every panel that has none of its own), and perhaps `from`.
+  // `spec`: uid, title, description, variables, annotations, rows, onward (links of every panel that has none of its own), and perhaps `from` and `refresh`.
   board(config, spec):: {
     uid: spec.uid,
     title: spec.title,
@@ -60,7 +60,7 @@ local annotation(name, color, expr, title, more={}) = {
     schemaVersion: 36,
     editable: false,
     timezone: 'utc',
-    refresh: '1m',
+    refresh: std.get(spec, 'refresh', '1m'),
     time: { from: std.get(spec, 'from', 'now-24h'), to: 'now' },
     graphTooltip: 1,
     templating: { list: [{ name: 'datasource', label: 'Data source', type: 'datasource', query: 'prometheus', refresh: 1 }] + spec.variables },
