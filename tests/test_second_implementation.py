@@ -266,4 +266,5 @@ def test_the_artefact_knows_how_skewed_the_days_of_the_reference_are(
         known = [measure(rows) for _, rows in table.groupby(day)]
         found[name] = stats.skew([item.value for item in known if item and item.rows >= 20], bias=False)
     upwards = {name: max(0.0, value) for name, value in found.items()} | {"spread": abs(found["spread"])}
+    upwards |= calibration.distance_skews(calibration.distance_noise(document, table))
     assert document["noise"]["1d"]["skew"] == pytest.approx(upwards, rel=1e-6)

@@ -120,7 +120,8 @@ def _noise(draft: Baseline, windows: list[Vector], total: Vector) -> Noise:
     phis = {name: item for name, item in learned.items() if item.windows > 1}
     skews = {name: _skewness(name, [found.get(name) for found in known]) for name in _SKEWED if name in phis}
     phis |= estimate.noise(draft.layout, windows, total)
-    phis |= distances.phis(draft.layout, windows, total, MINIMUM_ROWS)
+    for name, (found_phi, skew) in distances.chain_noise(draft.layout, windows, total, MINIMUM_ROWS):
+        phis[name], skews[name] = found_phi, skew
     js = dict(distances.js_noise(draft.layout, windows, total, MINIMUM_ROWS))
     spread = dict(distances.spread_noise(draft.layout, windows, MINIMUM_ROWS))
     return Noise(psis, phis, js, spread, skews)

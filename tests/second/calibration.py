@@ -134,7 +134,22 @@ def spread_noise(document: Json, table: pd.DataFrame) -> dict[str, Json]:
 
 def distance_phis(known: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
     """Those of them that are phis: of KS and Wasserstein."""
-    return {f"{kind}:{name}": item for name, found in known.items() for kind, item in found.items() if kind != "js"}
+    return {
+        f"{kind}:{name}": {"windows": item["windows"], "phi": item["phi"]}
+        for name, found in known.items()
+        for kind, item in found.items()
+        if kind != "js"
+    }
+
+
+def distance_skews(known: Mapping[str, Mapping[str, Json]]) -> dict[str, float]:
+    """How skewed those means are."""
+    return {
+        f"{kind}:{name}": item["skewness"]
+        for name, found in known.items()
+        for kind, item in found.items()
+        if kind != "js"
+    }
 
 
 def phis(document: Json, table: pd.DataFrame) -> dict[str, Json]:

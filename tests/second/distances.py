@@ -85,10 +85,14 @@ def chain_critical(spread: Json, noise: Json, rows: tuple[int, int], alpha: floa
     tail, phi, windows = alpha / spread["comparisons"] / 2, noise["phi"], noise["windows"]
     learned = windows >= 5 and phi > 1
     z = stats.t.isf(tail, windows - 1) if learned else stats.norm.isf(tail)
+    shown = noise.get("skewness")
     if bounded and learned:
-        phi = phi * max(1.6, (windows - 1) / stats.chi2.ppf(0.05, windows - 1))
+        wider = max(1.6, (windows - 1) / stats.chi2.ppf(0.05, windows - 1))
+        phi = phi * (wider if shown is None else (windows - 1) / stats.chi2.ppf(0.2, windows - 1))
     variance = phi * (1 / n + 1 / m)
     skewness = spread["skewness"] * abs(n**-2.0 - m**-2.0) / variance**1.5
+    if learned and shown is not None:
+        skewness = max(skewness, shown)
     return float(spread["sigma"] * np.sqrt(variance) * (z + skewness * (z**2 - 1) / 6))
 
 
@@ -151,8 +155,10 @@ def of_windows(item: Json, spreads: Json, windows: list[np.ndarray]) -> Mapping[
     for kind, spread in spreads.items():
         functions = chain(kind, bin_values(item))
         means = np.array([functions @ (here / here.sum() - rest / rest.sum()) for here, rest in pairs])
-        squares = (means**2 / np.array(scales)[:, None]).mean(axis=0).max()
-        found[kind] = {"windows": len(pairs), "phi": max(1.0, squares / spread["sigma"] ** 2)}
+        own = means / np.sqrt(scales)[:, None]
+        most = own[:, (own**2).mean(axis=0).argmax()]
+        phi = max(1.0, (most**2).mean() / spread["sigma"] ** 2)
+        found[kind] = {"windows": len(pairs), "phi": phi, "skewness": abs(stats.skew(most, bias=False))}
     return found
 
 

@@ -118,7 +118,7 @@ class Artefact:
 
     def distance_noise(self, window: str, seconds: float, name: str) -> Mapping[str, Json]:
         """What was learned about the distances of a feature."""
-        found = {kind: self.phi(window, seconds, f"{kind}:{name}") for kind in ("ks", "wasserstein")}
+        found = {kind: self.chain(window, seconds, f"{kind}:{name}") for kind in ("ks", "wasserstein")}
         others = {kind: self._learned(kind, window, seconds, name) for kind in ("js", "spread")}
         return found | {kind: item for kind, item in others.items() if item}
 
@@ -128,6 +128,10 @@ class Artefact:
     def skew(self, window: str, seconds: float, statistic: str) -> float:
         """Of a statistic of windows."""
         return float(self._learned("skew", window, seconds, statistic) or 0.0)
+
+    def chain(self, window: str, seconds: float, statistic: str) -> Json:
+        """Phi, and the skewness if it is known, of a distance."""
+        return self.phi(window, seconds, statistic) | {"skewness": self._learned("skew", window, seconds, statistic)}
 
     def _learned(self, kind: str, window: str, seconds: float, name: str) -> Any:
         """Of windows of this length; else of the longest shorter ones, else of the shortest longer ones."""

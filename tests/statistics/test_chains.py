@@ -11,15 +11,16 @@ from scipy.spatial.distance import jensenshannon
 
 from ml_exporter.statistics import (
     Chain,
+    Varying,
     bin_values,
     chain_of,
-    chain_squares,
     critical_chain,
     critical_sigmas,
     feature_edges,
     jensen_shannon,
     ks_functions,
     ks_statistic,
+    varying,
     wasserstein,
     wasserstein_functions,
 )
@@ -152,20 +153,39 @@ def test_a_feature_that_does_not_vary_has_no_chain():
     assert chain_of(ks_functions(1), np.array([40])) is None
 
 
-def test_squares_of_windows_are_in_units_of_their_rows():
-    functions = ks_functions(2)
-    found = chain_squares(functions, np.array([[6, 4], [1, 3]]), np.array([[1, 3], [6, 4]]))
-    assert found == pytest.approx(np.array([[0.35**2], [0.35**2]]) / (1 / 10 + 1 / 4))
+def test_what_windows_show_is_in_units_of_their_rows():
+    chain, windows = Chain(0.1, 0.0, 1.0), np.array([[6, 4], [1, 3]])
+    found = varying(chain, ks_functions(2), windows, windows[::-1])
+    assert found == pytest.approx((2, 0.35**2 / (1 / 10 + 1 / 4) / 0.01, 0.0))
+
+
+@given(st.lists(st.lists(st.integers(1, 50), min_size=4, max_size=4), min_size=6, max_size=12))
+def test_what_windows_show_of_the_mean_that_varies_most(rows):
+    windows = np.array(rows)
+    rest, functions, chain = windows.sum(axis=0) - windows, ks_functions(4), Chain(0.5, 0.0, 1.0)
+    found = varying(chain, functions, windows, rest)
+    scales = np.sqrt(1 / windows.sum(axis=1) + 1 / rest.sum(axis=1))
+    every = [(functions @ (here / here.sum() - other / other.sum())) for here, other in zip(windows, rest, strict=True)]
+    squares = (np.array(every) / scales[:, None]) ** 2
+    assert found.phi == pytest.approx(max(1.0, squares.mean(axis=0).max() / 0.25))
+    most = (np.array(every) / scales[:, None])[:, squares.mean(axis=0).argmax()]
+    if most.std() > 1e-9:
+        assert found.skewness == pytest.approx(abs(stats.skew(most, bias=False)), abs=1e-6)
 
 
 def test_phi_widens_the_limit_and_its_bound_widens_it_more():
     chain, rows = Chain(0.5, 0.0, 1.0), (100, 10_000)
     plain = critical_chain(0.01, chain, rows)
-    assert critical_chain(0.01, chain, rows, 30, 1.0) == plain
-    widened = critical_chain(0.01, chain, rows, 30, 4.0)
+    assert critical_chain(0.01, chain, rows, Varying(30, 1.0, 2.0)) == plain
+    widened = critical_chain(0.01, chain, rows, Varying(30, 4.0))
     assert widened == pytest.approx(plain * 2 * stats.t.isf(0.005, 29) / stats.norm.isf(0.005), rel=1e-9)
-    bounded = critical_chain(0.01, chain, rows, 30, 4.0, bounded=True)
+    bounded = critical_chain(0.01, chain, rows, Varying(30, 4.0), bounded=True)
     assert bounded == pytest.approx(widened * math.sqrt(29 / stats.chi2.ppf(0.05, 29)), rel=1e-9)
+    known = critical_chain(0.01, chain, rows, Varying(30, 4.0, 0.0), bounded=True)
+    assert known == pytest.approx(widened * math.sqrt(29 / stats.chi2.ppf(0.2, 29)), rel=1e-9)
+    q = stats.t.isf(0.005, 29)
+    skewed = critical_chain(0.01, chain, rows, Varying(30, 4.0, 0.6))
+    assert skewed == pytest.approx(widened * (1 + 0.1 * (q * q - 1) / q), rel=1e-9)
     assert critical_chain(0.01, chain, (0, 10)) == math.inf
 
 

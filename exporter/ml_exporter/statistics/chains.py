@@ -15,12 +15,15 @@ from scipy.special import chdtri, ndtr, owens_t
 
 from ml_exporter.statistics.dispersion import PROVISIONAL_WINDOWS, critical_sigmas
 from ml_exporter.statistics.distances import Counts
+from ml_exporter.statistics.excess import skewed, skewness
 
 Floats = npt.NDArray[np.float64]
 COMPARED_AT = 0.01
 """The probability at which the comparisons of a chain are counted."""
 WIDER = 1.6
-"""What a bounded phi is taken larger by at least, as by its bound with 30 windows."""
+"""What a bounded phi is taken larger by at least, as by its bound with 30 windows, where no skewness is known."""
+BOUND = 0.8
+"""The level of the upper bound of a phi where the skewness is known."""
 
 
 class Chain(NamedTuple):
@@ -144,27 +147,43 @@ def _both(h: Floats, k: Floats, correlation: Floats) -> Floats:
     return found
 
 
-def chain_squares(functions: Floats, currents: Counts, rests: Counts) -> Floats:
-    """Squared differences of means in units of 1/n + 1/m, shape (windows, functions).
+class Varying(NamedTuple):
+    """What the reference's own windows show of a chain.
 
-    `currents` and `rests` (windows, bins) are windows of the reference and the reference without them.
+    How many they are, the phi of the mean that varies most, and its skewness to either side (None: not known).
+    """
+
+    windows: int = 0
+    phi: float = 1.0
+    skewness: float | None = None
+
+
+NOT_LEARNED = Varying()
+
+
+def varying(chain: Chain, functions: Floats, currents: Counts, rests: Counts) -> Varying:
+    """What windows of the reference show: `currents` and `rests` (windows, bins), the reference without each of them.
+
+    `functions` (functions, bins) are those of the chain.
     """
     n, m = currents.sum(axis=1), rests.sum(axis=1)
-    differences = (currents / n[:, None] - rests / m[:, None]) @ functions.T
-    found: Floats = differences**2 / (1.0 / n + 1.0 / m)[:, None]
-    return found
+    differences = (currents / n[:, None] - rests / m[:, None]) @ functions.T / np.sqrt(1.0 / n + 1.0 / m)[:, None]
+    squares = (differences**2).mean(axis=0)
+    most = differences[:, squares.argmax()]
+    phi = max(1.0, float(squares.max()) / chain.sigma**2)
+    return Varying(len(n), phi, max(skewness(most), skewness(-most)))
 
 
 def critical_chain(
-    alpha: float, chain: Chain, rows: tuple[int, int], windows: int = 0, phi: float = 1.0, bounded: bool = False
+    alpha: float, chain: Chain, rows: tuple[int, int], noise: Varying = NOT_LEARNED, bounded: bool = False
 ) -> float:
     """What the largest of a chain exceeds with probability alpha without drift; `rows` of the window and the reference.
 
     The largest standard error, times the sigmas of that many comparisons with one more term for skewness (Cornish and
-    Fisher 1938), without which rare values alarm several times too often. `phi`, learned from `windows` windows, is
-    that of the mean that varies most between them. `bounded` takes its upper 95 % bound, at least `WIDER` times phi:
-    where few windows hold most of what varies, as with heavy tails, those of the reference show too little of it.
-    Infinite where a side has no rows.
+    Fisher 1938), without which rare values alarm several times too often: the skewness of independent rows, or that
+    which the windows of the reference showed, whichever is larger. `bounded` takes the upper 80 % bound of phi: where
+    few windows hold most of what varies, those of the reference show too little of it. Where their skewness is not
+    known, it takes the 95 % bound, and at least `WIDER` times phi. Infinite where a side has no rows.
 
     >>> round(critical_chain(0.01, Chain(0.5, 0.0, 1.0), (100, 10_000)), 4)
     0.1294
@@ -172,9 +191,16 @@ def critical_chain(
     n, m = rows
     if n <= 0 or m <= 0:
         return float("inf")
-    scale = 1.0 / n + 1.0 / m
+    (windows, phi, shown), scale = noise, 1.0 / n + 1.0 / m
     sigmas = critical_sigmas(alpha, chain.comparisons, windows, phi)
-    if bounded and windows >= PROVISIONAL_WINDOWS and phi > 1.0:
-        phi *= max(WIDER, (windows - 1) / float(chdtri(windows - 1, 0.95)))
-    skewness = chain.skewness * abs(1.0 / n**2 - 1.0 / m**2) / (scale * phi) ** 1.5
-    return float(chain.sigma * (phi * scale) ** 0.5 * (sigmas + skewness * (sigmas**2 - 1.0) / 6.0))
+    varies = windows >= PROVISIONAL_WINDOWS and phi > 1.0
+    if bounded and varies:
+        phi *= _bound(windows - 1, 0.95, WIDER) if shown is None else _bound(windows - 1, BOUND, 1.0)
+    alone = chain.skewness * abs(1.0 / n**2 - 1.0 / m**2) / (scale * phi) ** 1.5
+    skew = max(alone, shown or 0.0) if varies else alone
+    return float(chain.sigma * (phi * scale) ** 0.5 * skewed(sigmas, skew))
+
+
+def _bound(freedom: int, level: float, least: float) -> float:
+    """The upper bound of a variance, as a multiple of its estimate with that many degrees of freedom."""
+    return max(least, freedom / float(chdtri(freedom, level)))

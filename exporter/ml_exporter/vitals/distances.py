@@ -16,12 +16,13 @@ from ml_exporter.layout import CategoryBins, FeatureBins, Floats, Layout, Numeri
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.statistics.chains import (
     Chain,
+    Varying,
     bin_values,
     chain_of,
-    chain_squares,
     critical_chain,
     ks_functions,
     ks_statistic,
+    varying,
     wasserstein,
     wasserstein_functions,
 )
@@ -36,7 +37,16 @@ from ml_exporter.statistics.dispersion import (
 from ml_exporter.statistics.distances import Js, floor_other, jensen_shannon, merge_sparse
 from ml_exporter.units import Z2_UNIT, Z_LIMIT
 from ml_exporter.vitals.drift import standardised
-from ml_exporter.vitals.windows import REFERENCE, Window, Windows, alpha_of, js_noise_of, phi_of, spread_noise_of
+from ml_exporter.vitals.windows import (
+    REFERENCE,
+    Window,
+    Windows,
+    alpha_of,
+    js_noise_of,
+    known_skew_of,
+    phi_of,
+    spread_noise_of,
+)
 
 METRICS: Mapping[str, str] = {
     "js": "js_distance",
@@ -107,8 +117,8 @@ def _of_chain(name: str) -> Callable[[Baseline, Window, FeatureBins, _Pair, floa
             return
         value = ks_statistic(*pair) if name == "ks" else wasserstein(*pair, _values(item))
         noise, rows = phi_of(baseline, window, f"{name}:{item.name}"), (int(pair[0].sum()), int(pair[1].sum()))
-        bounded = name == "wasserstein"
-        yield value, critical_chain(alpha, Chain(**vars(alone)), rows, noise.windows, noise.phi, bounded)
+        shown = Varying(noise.windows, noise.phi, known_skew_of(baseline, window, f"{name}:{item.name}"))
+        yield value, critical_chain(alpha, Chain(**vars(alone)), rows, shown, bounded=name == "wasserstein")
 
     return found
 
@@ -137,8 +147,10 @@ def _chains(item: NumericBins, bins: Vector) -> Mapping[str, Chain]:
     return {name: chain for name, chain in chains.items() if chain is not None}
 
 
-def phis(layout: Layout, windows: Sequence[Vector], total: Vector, fewest: int) -> Iterator[tuple[str, Phi]]:
-    """Phi of KS and Wasserstein over the reference's own windows: that of the mean that varies most.
+def chain_noise(
+    layout: Layout, windows: Sequence[Vector], total: Vector, fewest: int
+) -> Iterator[tuple[str, tuple[Phi, float]]]:
+    """Phi of KS and Wasserstein over the reference's own windows, that of the mean that varies most, and its skewness.
 
     Windows with fewer than `fewest` values, or that leave fewer to the rest, say nothing.
     """
@@ -148,12 +160,12 @@ def phis(layout: Layout, windows: Sequence[Vector], total: Vector, fewest: int) 
         every = _bins(layout, total, item)
         own, rest = _enough(layout, windows, item, every, fewest)
         for name, chain in _chains(item, every).items() if len(own) > 1 else ():
-            squares = chain_squares(CHAINS[name](_values(item)), own, rest)
-            yield f"{name}:{item.name}", Phi(len(own), max(1.0, float(squares.mean(axis=0).max()) / chain.sigma**2))
+            found = varying(chain, CHAINS[name](_values(item)), own, rest)
+            yield f"{name}:{item.name}", (Phi(found.windows, found.phi), found.skewness or 0.0)
 
 
 def js_noise(layout: Layout, windows: Sequence[Vector], total: Vector, fewest: int) -> Iterator[tuple[str, JsNoise]]:
-    """How the Jensen-Shannon distance varies over the reference's own windows, as `phis`."""
+    """How the Jensen-Shannon distance varies over the reference's own windows, as `chain_noise`."""
     for item in layout.features:
         own, rest = _enough(layout, windows, item, _bins(layout, total, item), fewest)
         scales = 1.0 / own.sum(axis=1) + 1.0 / rest.sum(axis=1)

@@ -188,9 +188,14 @@ def phi_of(baseline: Baseline, window: Window, statistic: str) -> Phi:
 
 def skew_of(baseline: Baseline, window: Window, statistic: str) -> float:
     """The skewness of a statistic over windows of this length, borrowed as phi is; 0 where nothing was learned."""
+    return known_skew_of(baseline, window, statistic) or 0.0
+
+
+def known_skew_of(baseline: Baseline, window: Window, statistic: str) -> float | None:
+    """The same; None where nothing was learned."""
     known = {name: noise.skew[statistic] for name, noise in baseline.noise.items() if statistic in noise.skew}
     nearest = _nearest(baseline, window, known)
-    return 0.0 if nearest is None else known[nearest]
+    return None if nearest is None else known[nearest]
 
 
 def psi_noise_of(baseline: Baseline, window: Window, name: str) -> PsiNoise | None:
