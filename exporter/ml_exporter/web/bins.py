@@ -88,8 +88,8 @@ def _short(item: Bin) -> str:
     if low is None and high is None:
         return item.label
     if low is None or high is None:
-        return f"< {high:g}" if low is None else f"≥ {low:g}"
-    return f"{low:g}–{high:g}"
+        return f"< {high:.5g}" if low is None else f"≥ {low:.5g}"
+    return f"{low:.5g}–{high:.5g}"
 
 
 def _ordered(feature: FeatureFacts, rows: list[BinRow]) -> list[BinRow]:

@@ -101,7 +101,7 @@ def _limit(value: Value) -> str:
     """What a vital is judged by, in words: the noise floor first, then its control limits."""
     words = []
     if cannot_be_judged(value):
-        words.append("too few rows to judge")
+        words.append("varies too much to be judged")
     elif value.critical is not None:
         noise, middle = value.critical, value.baseline or 0.0
         most = text(value, noise)
