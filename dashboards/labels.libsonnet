@@ -182,7 +182,7 @@ local calibration = {
       'Share of wrong answers among the predictions that were labelled lately. Bad: many times the budget, where one is agreed on.',
       'percentunit',
       [t(selected('ml:labelled_error_ratio:' + window), window) for window in ['5m', '1h', '6h']]
-      + [t('max (%s)' % query.limitOf('error_budget_ratio', '', severity), severity + ' limit (budget)') for severity in ['warning', 'critical']],
+      + [query.limit('error_budget_ratio', '', severity, ' (budget)') for severity in ['warning', 'critical']],
       width=12
     ),
   ],

@@ -26,8 +26,10 @@ local named = 'model="$model"';
 
   // The series that an alert compares with. Of the limits that features or segments have, the lowest is drawn.
   limitOf(signal, window, severity):: std.strReplace(threshold.series(signal, window, severity), '}', ',' + named + '}'),
-  limit(signal, window, severity, of=''):: $.target('max (' + $.limitOf(signal, window, severity) + ')', severity + ' limit' + of),
-  lowestLimit(signal, window, severity):: $.target('min (' + $.limitOf(signal, window, severity) + ')', severity + ' limit (lowest)'),
+  // A limit that is switched off is infinite: it has no line, and no part in the scale of the axis.
+  finite(expr):: expr + ' > -Inf < Inf',
+  limit(signal, window, severity, of=''):: $.target($.finite('max (' + $.limitOf(signal, window, severity) + ')'), severity + ' limit' + of),
+  lowestLimit(signal, window, severity):: $.target($.finite('min (' + $.limitOf(signal, window, severity) + ')'), severity + ' limit (lowest)'),
   limits(signal, window, severities=['warning', 'critical'], of=''):: [$.limit(signal, window, severity, of) for severity in severities],
   atLeast(signal, window):: $.target('max (' + $.limitOf(signal, window, 'guard') + ')', 'at least, ' + window),
   exporterLimit(signal, severity):: $.target('max (' + threshold.series(signal, '', severity) + ')', severity + ' limit'),

@@ -37,7 +37,7 @@ ALERTMANAGER = {
 }
 HISTOGRAMS = {f"{name}_bucket" for name, metric in BY_NAME.items() if metric.type == "histogram"}
 KNOWN = set(BY_NAME) | HISTOGRAMS | RECORDED | {EXPECTED} | PROMETHEUS | ALERTMANAGER
-WORDS = {"and", "or", "unless", "offset", "bool"}
+WORDS = {"and", "or", "unless", "offset", "bool", "Inf"}
 
 
 def read(query):

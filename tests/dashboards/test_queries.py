@@ -161,3 +161,16 @@ def test_a_new_version_is_marked_when_it_begins_to_serve(tmp_path, version):
     }
     wanted = {mark["expr"].replace("$model", "m"): {'{model="m",version="2"}': 1}}
     evaluated(tmp_path, version, series, wanted)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_limit_that_is_switched_off_has_no_line(tmp_path, version):
+    """`none` in the thresholds is an infinite limit: it would take the scale of the axis with it."""
+    limits = {"critical": ("precision", "-Inf"), "warning": ("precision", "0.5")}
+    series = {
+        f'ml:threshold:effective{{signal="{signal}",severity="{severity}",window="1d",model="m"}}': f"{value}x360"
+        for severity, (signal, value) in limits.items()
+    }
+    panel = next(item for item in panels(BOARDS["ml-labels"]) if item["title"] == "Precision")
+    drawn = {item["legendFormat"]: item["expr"].replace("$model", "m") for item in panel["targets"]}
+    evaluated(tmp_path, version, series, {drawn["critical limit"]: {}, drawn["warning limit"]: {"{}": 0.5}})
