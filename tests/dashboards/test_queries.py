@@ -166,10 +166,9 @@ def test_a_new_version_is_marked_when_it_begins_to_serve(tmp_path, version):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_limit_that_is_switched_off_has_no_line(tmp_path, version):
     """`none` in the thresholds is an infinite limit: it would take the scale of the axis with it."""
-    limits = {"critical": ("precision", "-Inf"), "warning": ("precision", "0.5")}
     series = {
-        f'ml:threshold:effective{{signal="{signal}",severity="{severity}",window="1d",model="m"}}': f"{value}x360"
-        for severity, (signal, value) in limits.items()
+        f'ml:threshold:effective{{signal="precision",severity="{severity}",window="1d",model="m"}}': values
+        for severity, values in (("critical", "_x359 -Inf -Inf"), ("warning", "_x359 0.5 0.5"))
     }
     panel = next(item for item in panels(BOARDS["ml-labels"]) if item["title"] == "Precision")
     drawn = {item["legendFormat"]: item["expr"].replace("$model", "m") for item in panel["targets"]}
