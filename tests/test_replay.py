@@ -193,7 +193,10 @@ def test_in_one_process_or_two(path, tmp_path, monkeypatch):
         for progress in run.steps():
             if progress.instants in (5, 7):
                 run.keep()
+            if progress.instants == 8:
+                run._collecting._process.terminate()
             if progress.instants == 9:
+                assert run._collecting._process.is_alive()
                 run._collecting._process.kill()
                 break
         with pytest.raises(ProblemsError, match="its end with the code -9"):

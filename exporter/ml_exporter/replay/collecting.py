@@ -130,8 +130,9 @@ class Beside:
 
 
 def _serve(line: Connection, loaded: Loaded, labels: Mapping[str, str]) -> None:
-    """Takes orders until nobody gives any. An interrupt from the terminal is for the one who gives them."""
+    """Takes orders until nobody gives any. Signals to a whole group of processes are for the one who gives them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     here = Here(loaded, labels)
     with suppress(EOFError, ConnectionError):
         while True:
