@@ -5,6 +5,7 @@ import shutil
 from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
@@ -75,6 +76,28 @@ def test_drills_that_share_what_comes_before_the_start_see_what_they_would_alone
         alone_suite.add(place, instant.samples)
     for _ in range(2):
         assert stage._replayed(recorded.rows, range(0)) == alone_suite
+
+
+def test_what_the_clock_refuses_in_a_drill_is_rejected(flights):
+    """So that MLRowsRejected sees it; the lines of a drill are the rows of its logs."""
+    plan = Schedule(START, START + 2 * HOUR, START + 4 * HOUR, START + 6 * HOUR, HOUR)
+    recorded = record(load(flights / "ml-exporter.yaml"), MODEL, plan)
+    pack = Pack(RuleFiles((), (), ()), frozenset(BY_METRIC), Path(), "job", {}, 0)
+    stage = Stage(recorded, pack, Promtool(Path()), Amtool(Path(), Path()), Path())
+    skewed = BY_NAME["clock_skew"].apply(recorded.rows, plan.injection(7200.0, None), recorded.context)
+    suite = stage._replayed(skewed, range(0))
+    counts = {
+        (labels["source"], labels.get("reason")): list(found.values())
+        for name in ("ml_exporter_rows_read_total", "ml_exporter_rows_rejected_total")
+        for labels, found in suite.values(name)
+    }
+    made = recorded.rows.predictions.column("timestamp").to_numpy()
+    future, read = counts["predictions", "future"], counts["predictions", None]
+    assert future[-1] == np.count_nonzero((made >= plan.start_us) & (made < plan.stop_us)) > 0
+    assert future == sorted(future)
+    assert read == sorted(read)
+    assert read[-1] > future[-1]
+    assert counts["predictions", "malformed"][-1] == counts["labels", "future"][-1] == 0
 
 
 def test_labels_know_their_predictions_even_of_before_the_drill(flights):
