@@ -1,7 +1,6 @@
 """The exporter's pages in a real browser: from an alert to the feature, for everybody, and a log is only text."""
 
 import json
-import subprocess
 import time
 from collections import Counter
 from itertools import count
@@ -12,7 +11,9 @@ from browsing import scrolls_sideways, serious_faults, structure, visit
 from tests.preview.test_page import drawn, everything
 from tests.serve import service
 
-from ml_exporter import generate
+from ml_exporter import baseline as artefact
+from ml_exporter import generate, make_baseline
+from ml_exporter.config import parse
 from ml_exporter.preview import read_dashboards
 from ml_exporter.web.links import feature_path
 
@@ -37,7 +38,7 @@ def written(folder, names, at):
     """
     numeric, many, drifted, version, one, other, place, long = names
     time_of_the_clock = {"pane": "1s", "future_tolerance": "5s"}
-    document = service.config("risk", web={"samples": True}, time=time_of_the_clock)
+    document = service.config("risk", web={"samples": True}, time=time_of_the_clock, interval="2s")
     windows = {"head": ["1h", "1d"]}  # which no row leaves while the tests run
     segments = {"place": {"column": place}}
     model = service.model("risk", classes=[one, other], segments=segments, windows=windows)
@@ -62,8 +63,9 @@ def written(folder, names, at):
 
     reference = [row(number, at - (10_000 - number) * 250, 0.0) for number in range(10_000)]
     (folder / "reference.jsonl").write_bytes(service.lines(reference))
-    making = [*service.COMMAND[:3], "baseline", "--config", path, "--predictions", "reference.jsonl"]
-    subprocess.run(making, cwd=folder, check=True, stdout=subprocess.PIPE)
+    logs = make_baseline.ReferenceLogs(["reference.jsonl"], [])
+    made = make_baseline.make(parse(path.read_text()), "risk", logs, folder)
+    (folder / "risk.json").write_text(artefact.dump(made.baseline))
     refused = json.dumps({"timestamp": "never", "id": version}).encode() + b"\nno JSON\n"
     served = service.lines(row(number, at + number / 100, 25.0) for number in range(ROWS))
     service.append(folder / "risk.jsonl", served + refused)
@@ -168,7 +170,7 @@ def test_the_keyboard_alone_reaches_the_drifted_feature(browser, worlds):
 
 
 def test_a_preview_is_for_everybody_and_loads_nothing(browser, tmp_path):
-    pack = read_dashboards(generate.pack_dir() / "dashboards" / "out", "ml-model")
+    pack = read_dashboards(generate.pack_dir() / "dashboards" / "out", "ml-latency")
     (tmp_path / "preview.html").write_text(drawn(*pack, everything())[0], encoding="utf-8", errors="replace")
     with visit(browser, (tmp_path / "preview.html").as_uri()) as visited:
         assert visited.page.locator("svg").count() > 20
