@@ -183,6 +183,8 @@ def play(out: Path, screen: Screen, keep: bool) -> bool:
             page = next((item for item in webhook.notifications if is_page(item)), None)
             if page:
                 screen.page(page.payload)
+                if prom:
+                    draw_dashboards(out, prom.server.url, screen)
             elif prom is None and vitals.accuracy_upper < limit():
                 screen.alone(limit(), url)
             else:
@@ -192,6 +194,15 @@ def play(out: Path, screen: Screen, keep: bool) -> bool:
                 screen.wait(url)
             return True
     return False
+
+
+def draw_dashboards(out: Path, url: str, screen: Screen) -> None:
+    """Draws what Grafana would show of the minutes that were played, as one page."""
+    page = out / "preview.html"
+    given = ["--dashboard", "all", "--dashboards", str(out / "pack/dashboards"), "--from", "now-3m", "--step", "2s"]
+    command = [*COMMAND, "preview", "--prometheus.url", url, *given, "--out", str(page)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    screen.drawn(page, done.stderr.strip() if done.returncode else "")
 
 
 def start_servers(stack: ExitStack, out: Path, pack: Path, url: str, screen: Screen) -> Prometheus | None:

@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -116,6 +117,12 @@ class Screen:
         )
         title = f"page delivered to the webhook after {time.monotonic() - self._begun:.0f} s"
         self._console.print(Panel(text, title=title, border_style="red"))
+
+    def drawn(self, page: Path, problems: str) -> None:
+        """Says where the dashboards are drawn, and what of them could not be."""
+        self._console.print(f"\nThe dashboards as they are now, without Grafana: {page}", soft_wrap=True)
+        if problems:
+            self._console.print(problems, style="red", markup=False, soft_wrap=True)
 
     def alone(self, limit: float, url: str) -> None:
         """Says what would have paged, had there been a Prometheus."""

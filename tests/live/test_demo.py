@@ -80,6 +80,10 @@ def test_the_demo_delivers_a_page(tmp_path):
     assert re.search(r"Page: +http://127\.0\.0\.1:\d+/models\?model=flight_delay", shown)
     assert "firing  MLAccuracyLow (critical)" in shown
     assert "Traceback" not in shown
+    assert f"without Grafana: {tmp_path / 'preview.html'}\n" in shown
+    drawn = (tmp_path / "preview.html").read_text()
+    assert "Not everything could be shown" not in drawn
+    assert "MLAccuracyLow" in drawn
 
 
 def test_without_servers_the_exporter_runs_alone_until_ctrl_c(tmp_path):

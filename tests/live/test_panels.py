@@ -1,0 +1,139 @@
+"""Every query of every panel, variable and annotation of the dashboards has data in a real Prometheus."""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from servers import WebhookReceiver, alertmanager, prometheus, tools, until
+from tests.filled import blocks, fill, going_on
+from tests.serve import service
+
+from ml_exporter.preview import ALL, When, look, read_dashboards
+from ml_exporter.prometheus import Prometheus, Server
+
+MODELS = ("flight_delay", "delay_kind", "delay_minutes")
+FEW_DAYS = "control limits need more days of history than were replayed"
+BATCH = "a finished run of `once` leaves it, and none is scraped here"
+SHORT = "five minutes are five seconds here, in which no twenty labels come"
+UNSET = "no limit unless the owner of the model sets one"
+_EMPTY = {
+    FEW_DAYS: {
+        ("ml-labels", "Accuracy"): "KLM",
+        ("ml-latency", "0.99 quantile and what its past leads to expect, one day"): "BCD",
+        ("ml-latency", "Rows in a day, and what its past leads to expect"): "BCD",
+        ("ml-model", "Confidence"): "CDE",
+    },
+    BATCH: {("ml-exporter", "Batch runs"): "ABC", ("ml-exporter", "Lines of the last batch run"): "AB"},
+    SHORT: {("ml-labels", "Wrong answers by the clock"): "A"},
+    UNSET: {
+        ("ml-labels", "Mean absolute error"): "I",
+        ("ml-model", "Mean absolute error"): "I",
+    },
+}
+EMPTY = {(*place, ref): why for why, places in _EMPTY.items() for place, refs in places.items() for ref in refs}
+"""What is rightly without data: dashboard, panel and query, and why."""
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory):
+    """Return what was replayed, once for all versions."""
+    return fill(tmp_path_factory.mktemp("past"))
+
+
+def config(manager, folder):
+    """Rules are evaluated every second; the targets are in a file, since Prometheus is one of them."""
+    return {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [manager.removeprefix("http://")]}]}]},
+        "scrape_configs": [
+            {
+                "job_name": job,
+                "honor_labels": job == "replay",
+                "file_sd_configs": [{"files": [str(folder / f"{job}.json")]}],
+            }
+            for job in ("ml-exporter", "prometheus", "alertmanager", "replay")
+        ],
+    }
+
+
+def scrape(folder, **servers):
+    """Name the targets of the jobs."""
+    for job, url in servers.items():
+        targets = [{"targets": [url.removeprefix("http://")]}]
+        (folder / f"{job.replace('_', '-')}.json").write_text(json.dumps(targets))
+
+
+def manager_config(webhook):
+    """Everything goes to a webhook at once."""
+    receiver = {"name": "all", "webhook_configs": [{"url": webhook}]}
+    route = {"receiver": "all", "group_wait": "0s", "group_interval": "1s", "group_by": ["alertname"]}
+    return {"route": route, "receivers": [receiver]}
+
+
+@contextmanager
+def running(version, past, folder):
+    """Run Prometheus over the past, an exporter and an Alertmanager, until levels of all kinds are recorded."""
+    blocks(past, folder / "prometheus")
+    path = service.prepare(folder, service.make_artefact(folder), "risk")
+    with (
+        WebhookReceiver() as webhook,
+        going_on(past) as replay,
+        service.serve(path) as exporter,
+        alertmanager(tools(version), manager_config(webhook.url), folder) as manager,
+        prometheus(tools(version), config(manager.server.url, folder), folder, past.rules) as prom,
+    ):
+        urls = {"ml_exporter": exporter.server.url, "alertmanager": manager.server.url, "replay": replay}
+        scrape(folder, **urls, prometheus=prom.server.url)
+        until(lambda: prom.query("count(up == 1) >= 4"), 30, "all targets")
+        service.append(folder / "risk.jsonl", service.predictions(300) + b"{spoiled\n")
+        webhook.wait_for(lambda _: True, 60)
+        settled(prom)
+        yield prom
+
+
+def recorded(prom):
+    """The names of all recorded levels that are there now."""
+    return frozenset(item.labels["__name__"] for item in prom.query('group by (__name__) ({__name__=~"ml:.+|ALERTS"})'))
+
+
+def settled(prom):
+    """Wait until levels that read others are there too."""
+    seen = [until(lambda: recorded(prom), 60, "recorded levels")]
+    while len(seen) < 4 or seen[-1] != seen[-4]:
+        time.sleep(1.5)
+        seen.append(recorded(prom))
+
+
+def asked(url, dashboard, when, model) -> Iterator[tuple[tuple[str, str, str], bool]]:
+    """Every question of a dashboard, and whether it has data. None may fail."""
+    wanted = {"model": model} if any(item.name == "model" for item in dashboard.variables) else {}
+    looked = look(Prometheus(Server(url)), dashboard, when, wanted)
+    assert list(looked.findings()) == []
+    for name, item in looked.choices.items():
+        yield (dashboard.uid, "variable", name), bool(item.values)
+    for item in looked.annotations:
+        yield (dashboard.uid, "annotation", item.annotation.name), bool(item.events)
+    for seen in looked.panels():
+        for answer in seen.answers:
+            values = [value for series in answer.series for value in series.values]
+            yield (dashboard.uid, seen.panel.title, answer.target.ref), not all(map(math.isnan, values))
+
+
+@pytest.mark.parametrize("version", ["floor", "latest"])
+def test_every_query_has_data(version, past, tmp_path):
+    found: dict[tuple[str, str, str], bool] = {}
+    with running(version, past, tmp_path) as prom:
+        now = time.time()
+        when = When(now, str(round((now - 2400) * 1000)), str(round((now + 60) * 1000)), 60.0)
+        for dashboard in read_dashboards(past.dashboards, ALL):
+            for model in MODELS:
+                for place, has_data in asked(prom.server.url, dashboard, when, model):
+                    found[place] = found.get(place, False) or has_data
+    assert len(found) > 400
+    empty = {place for place, has_data in found.items() if not has_data}
+    unlisted, stale = sorted(empty - set(EMPTY)), sorted(set(EMPTY) - empty)
+    assert not unlisted, "\n".join(map(str, ["without data", *unlisted]))
+    assert not stale, "\n".join(map(str, ["listed as empty, but has data or is gone", *stale]))
