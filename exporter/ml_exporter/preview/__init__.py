@@ -42,7 +42,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def read_dashboards(folder: Path, uid: str) -> list[Dashboard]:
-    """The dashboard of a folder with this uid, or all by the name of their file. Raises ConfigError."""
+    """The dashboard of a folder with this uid, or all, the overview first. Raises ConfigError."""
     files = sorted(folder.glob("*.json"))
     found = []
     for path in files:
@@ -56,7 +56,7 @@ def read_dashboards(folder: Path, uid: str) -> list[Dashboard]:
         known = ", ".join(item.uid for item in found) or "no dashboard"
         problem = Problem(str(folder), f"a dashboard with uid {uid}", known, "Give another --dashboard or --dashboards")
         raise ConfigError([problem])
-    return chosen
+    return sorted(chosen, key=lambda item: "overview" not in item.uid)
 
 
 def preview(prometheus: Prometheus, dashboards: Sequence[Dashboard], when: When, wanted: Mapping[str, str]) -> Preview:
