@@ -241,7 +241,10 @@ local group(config, title, names) = alert.group(config, 'ml-quality-' + title + 
       alert.group(
         $._config,
         'ml-quality-estimates.rules',
-        std.flattenArrays([[level.level($._config, 'ml_estimated_' + name), level.level($._config, 'ml_estimated_' + name + '_error')] for name in estimated])
+        std.flattenArrays([
+          [level.level($._config, 'ml_estimated_' + name, worst=if isLow(name) then 'min' else 'max'), level.level($._config, 'ml_estimated_' + name + '_error')]
+          for name in estimated
+        ])
         + [level.level($._config, 'ml_estimated_bias', through='abs')]
         + [estimate($._config, name) for name in estimated]
       ),

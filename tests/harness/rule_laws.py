@@ -203,6 +203,7 @@ FAST = (
     ),
     Law(
         "MLLabelsLate",
+        best=True,
         moving={"ml_last_label_timestamp_seconds": {"below": 2.9 * DAYS, "warning": 3.1 * DAYS}},
         limit=Limit("label_age_seconds", 9 * DAYS, DAYS),
         ages=("ml_last_label_timestamp_seconds",),
@@ -296,6 +297,7 @@ SLOW = (
     control("MLAccuracyOutOfControl", f"ml_accuracy {DAY}", "accuracy", 0.8, 0.7, "lower"),
     Law(
         "MLVolumeOutOfControl",
+        best=True,
         moving={f"ml_window_rows {DAY}": {"below": 1000, "warning": 400}},
         fixed={limit_of("window_rows", "lower"): 500.0, limit_of("window_rows", "upper"): 2000.0},
         silent={"no limits": {limit_of("window_rows", "lower"): None}, "few rows": {f"ml_window_rows {DAY}": 100}},
@@ -523,6 +525,7 @@ VOLUME = f"ml_window_rows {HOUR}"
 SILENT = (
     Law(
         "MLVolumeDrop",
+        best=True,
         moving={VOLUME: {"below": 1000, "warning": 490, "critical": 40}},
         silent={"more than half": {VOLUME: 510}},
         limit=Limit("volume_drop_ratio", 0.99, -0.5, "1h"),
@@ -535,6 +538,7 @@ SILENT = (
     ),
     Law(
         "MLPredictionsLate",
+        best=True,
         moving={"ml_last_prediction_timestamp_seconds": {"below": 600, "warning": 4300}},
         silent={"not for long enough": {"ml_last_prediction_timestamp_seconds": 4100}},
         limit=Limit("prediction_silence_seconds", 9 * DAYS, -1),

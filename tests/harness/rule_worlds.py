@@ -55,6 +55,8 @@ class Law:
     """The label that tells cases apart. Empty: the alert is about all exporters, so each case has its own world."""
     grows_for: str = ""
     """The range of an increase, if the series are counters: values are then a growth a minute."""
+    best: bool = False
+    """Whether of replicas that differ the best one counts: the freshest, or the one with most rows."""
     ages: tuple[str, ...] = ()
     """Moving series that are timestamps: their values are ages in seconds."""
 
@@ -90,6 +92,8 @@ class Case:
     limited: bool = True
     """Whether it has the limit that it needs, where the pack has none."""
     replicas: bool = False
+    apart: bool = False
+    """Whether a second replica stays below the limit."""
     known_since: int = 0
     rebased_at: int = 0
 
@@ -135,6 +139,9 @@ def cases_of_models(law: Law, calm: Spans, beyond: Spans, clock: Clock) -> Itera
     """What holds only for alerts about models: replicas are one, overrides win, what is new is silent."""
     every = law.severities
     yield Case("replicas", beyond, every, every, every, replicas=True)
+    if not law.grows_for:
+        found = () if law.best else every
+        yield Case("replicas apart", beyond, found, found, found, apart=True)
     if law.limit is not None:
         yield Case("lenient", beyond, (), (), (), override=("", law.limit.lenient))
         yield Case("strict", calm, every, every, every, override=("", law.limit.strict))
@@ -186,7 +193,7 @@ def series(law: Law, case: Case, clock: Clock) -> Iterator[Document]:
             )
     yield from overrides(law, case, identity, clock)
     for written in (*law.fixed, *law.moving):
-        for replica in (1, 2) if case.replicas else (0,):
+        for replica in (1, 2) if case.replicas or case.apart else (0,):
             name, _, labels = written.partition(" ")
             parts = (identity, labels, f'instance="{replica}",job="j"' if replica else "")
             yield one(f"{name}{{{','.join(filter(None, parts))}}}", written, law, case, clock, replica)
@@ -215,6 +222,7 @@ def one(text: str, written: str, law: Law, case: Case, clock: Clock, replica: in
     def value(now: int) -> float | None:
         nonlocal total
         state = next(state for start, state in reversed(case.spans) if now >= start)
+        state = "below" if case.apart and replica == 2 else state
         if written in case.held and (law.grows_for or now >= clock.onset):
             found: float | None = case.held[written]
         elif written in law.fixed:
@@ -226,7 +234,7 @@ def one(text: str, written: str, law: Law, case: Case, clock: Clock, replica: in
             total += (found or 0.0) * clock.step / 60
             found = total
         turn = clock.onset + 2 * clock.step
-        if (replica == 1 and now > turn + clock.step) or (replica == 2 and now < turn):
+        if case.replicas and ((replica == 1 and now > turn + clock.step) or (replica == 2 and now < turn)):
             return None
         return found
 
