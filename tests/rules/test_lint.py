@@ -77,6 +77,7 @@ NEVER_ZERO = {
     "ml:window_rows)": "a share of no rows does not exist",
     "max by (model, window) (ml:window_rows)": "a share of no rows does not exist",
     "ml:volume_usual_rows": "both days had enough rows",
+    "ml:feature_psi_critical": "a noise floor is above zero",
 }
 """Denominators without a guard of their own, and why."""
 STATES = {
