@@ -8,8 +8,9 @@ import click
 import pytest
 from markdown_it import MarkdownIt
 
-from ml_exporter import cli, config
+from ml_exporter import cli, config, documents
 from ml_exporter.catalogue import BY_NAME, METRICS
+from ml_exporter.commands import generate as generate_command
 
 ROOT = Path(__file__).parents[1]
 HIDDEN = {"out", "dist", "build"}
@@ -74,8 +75,8 @@ def test_commands_exist(page):
             assert target in MAKE_TARGETS, line
         found = re.match(r"(?:\$ )?ml-exporter ([a-z]\S*)(.*)", line)
         if found:
-            assert found[1] in cli.cli.commands, line
-            command = cli.cli.commands[found[1]]
+            assert found[1] in documents.named(cli.cli), line
+            command = documents.named(cli.cli)[found[1]]
             context = click.Context(command, parent=click.Context(cli.cli, **cli.cli.context_settings))
             command.make_parser(context).parse_args(shlex.split(found[2], comments=True))
 
@@ -128,7 +129,7 @@ def test_the_changelog_has_a_place_for_what_comes():
 
 
 def test_generated_pages_are_fresh():
-    for name, text in cli._references().items():
+    for name, text in generate_command.references(cli.cli).items():
         assert (ROOT / name).read_text(encoding="utf-8") == text, f"{name}: run `make generate`"
 
 

@@ -70,12 +70,19 @@ def _row(*cells: str) -> str:
 def command_line_page(command: click.Group) -> str:
     """docs/command-line.md: the help of every command."""
     parts = [f"{_NOTE}# Command line\n"]
-    for name in sorted(command.commands):
-        parts += [f"## ml-exporter {name}\n", "```text", _help(command, name), "```\n"]
+    for name, found in named(command).items():
+        parts += [f"## ml-exporter {name}\n", "```text", _help(command, name, found), "```\n"]
     return "\n".join(parts)
 
 
-def _help(command: click.Group, name: str) -> str:
+def named(command: click.Group) -> dict[str, click.Command]:
+    """The commands of a group by name, in alphabetical order."""
+    context = click.Context(command)
+    names = sorted(command.list_commands(context))
+    return {name: found for name in names if (found := command.get_command(context, name))}
+
+
+def _help(command: click.Group, name: str, found: click.Command) -> str:
     settings = command.context_settings
     context = click.Context(command, info_name="ml-exporter", max_content_width=100, terminal_width=100, **settings)
-    return command.commands[name].get_help(click.Context(command.commands[name], info_name=name, parent=context))
+    return found.get_help(click.Context(found, info_name=name, parent=context))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rule_replicas
 import rule_suites
 import rule_worlds
 from rule_laws import CLOCKS, LAWS
@@ -90,6 +91,10 @@ def suites_for(rule: Rule) -> list[Path]:
 
 def failures(folder: Path, groups: list[Rule], rule: Rule) -> Iterator[str]:
     """The suites that fail on some groups of rules, one after the other."""
+    if rule_replicas.taken([rule]):
+        document = rule_replicas.suite([rule])
+        if not rule_suites.run(document, rule_suites.needed(groups, [rule["record"]]), folder, "latest")[0]:
+            yield "replicas"
     alerts = {item["alert"]: item for group in groups for item in group["rules"] if "alert" in item}
     for law in laws_for(rule):
         step, warm_up = CLOCKS[law.alert]

@@ -17,6 +17,7 @@ from ml_exporter.config import Config
 from ml_exporter.errors import ConfigError, ExporterError, Problem, shown
 from ml_exporter.generate import data, merging, reading, runbooks, table
 from ml_exporter.generate.text import as_yaml
+from ml_exporter.packed import pack_dir as pack_dir
 
 CATALOGUE = "rules/lib/catalogue.json"
 PARTS_HEADER = (
@@ -112,15 +113,6 @@ def read_settings(path: Path) -> Settings:
         operator_namespace=found.operator_namespace,
         webhook_url=found.webhook_url,
     )
-
-
-def pack_dir() -> Path:
-    """The folder of rules/, dashboards/ and runbooks/: in the wheel, or in the repository when editable."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "pack", package.parents[1]):
-        if (folder / "rules" / "mixin.libsonnet").is_file():
-            return folder
-    raise ExporterError(f"{package}: expected the rules pack in it, got none. Install ml-exporter again.")
 
 
 def expected_models(config: Config) -> tuple[ExpectedModel, ...]:

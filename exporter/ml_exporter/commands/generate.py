@@ -1,0 +1,54 @@
+"""`ml-exporter generate`."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import click
+
+from ml_exporter import documents, generate, options
+from ml_exporter.commands import saying
+from ml_exporter.loading import read_config
+
+
+@click.command("generate")
+@click.option("--out", type=options.PATH, help="Folder for the pack. Default: the committed files here.")
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit with 1 when a file is stale.")
+@click.option("--config", "path", type=options.PATH, help="Configuration whose models must report.")
+@click.option("--settings", type=options.PATH, help="Settings of the pack: addresses, thresholds, routing.")
+@click.option("--divide-durations", "factor", type=click.FloatRange(min=1), default=1.0, help="For a compressed demo.")
+def command(out: Path | None, only_check: bool, path: Path | None, settings: Path | None, factor: float) -> None:
+    """Write the rules pack: Prometheus rules, Alertmanager configuration, Grafana dashboard.
+
+    Without --out, in a checkout, it writes the files that are committed: the pack as it comes, and the references in
+    docs/.
+    """
+    pack = generate.pack_dir()
+    if out is None:
+        folder, files = (
+            pack,
+            generate.render_committed(pack)
+            | references(cast(click.Group, click.get_current_context().find_root().command)),
+        )
+    else:
+        chosen = generate.read_settings(settings) if settings else generate.Settings()
+        models = generate.expected_models(read_config(path)) if path else ()
+        chosen = replace(chosen, expected_models=models, divide_durations=factor)
+        folder, files = out, generate.render(pack, chosen)
+    with saying.writing(folder):
+        names = generate.check(folder, files) if only_check else generate.write(folder, files)
+    for name in names:
+        click.echo(f"{'stale' if only_check else 'written'}: {folder / name}", err=only_check)
+    if only_check and names:
+        sys.exit(1)
+
+
+def references(root: click.Group) -> dict[str, str]:
+    """The generated pages of docs/, of the command at the root."""
+    return {
+        "docs/metrics.md": documents.metrics_page(),
+        "docs/config.md": documents.config_page(),
+        "docs/api.md": documents.api_page(),
+        "docs/command-line.md": documents.command_line_page(root),
+    }
