@@ -21,7 +21,7 @@ def excess(alert: str, kind: str, values: dict[str, float], critical: float | No
     baseline = f'ml_feature_baseline_{kind}_ratio baseline="reference",{feature}'
     rows = f"ml_window_rows {HOUR}"
     noise = f'ml_feature_{kind}_critical_ratio {HOUR},baseline="reference",{feature}'
-    silent = {"few rows": {rows: 49.0}, "as in the reference": {baseline: 0.9}}
+    silent = {"few rows": {rows: 49.0, share: 0.99}, "as in the reference": {baseline: 0.9}}
     silent["noise"] = {share: 0.08, rows: 100.0} if critical is None else {noise: 0.95}
     return Law(
         alert,
@@ -72,7 +72,10 @@ def quality(alert: str, name: str, values: dict[str, float], needed: dict[str, f
     low = values["below"] > max(values[item] for item in values if item != "below")
     moving, fixed = {f"ml_{name} {DAY}": values}, dict(LABELLED)
     silent, firing = dict(FEW_LABELS), {}
-    if not name.endswith("_macro"):
+    if name.endswith("_macro"):
+        # As low as it gets, so that no margin of few rows hides what the guard is for.
+        silent = {reason: {**held, f"ml_{name} {DAY}": 0.0} for reason, held in FEW_LABELS.items()}
+    else:
         end = f"ml_{name}_{'upper' if low else 'lower'} {DAY}"
         moving[end] = values
         silent["the interval reaches the limit"] = {end: values["below"]}
