@@ -7,6 +7,7 @@ a task of its loop waits for 2 ms, which is what a scrape waits for it.
 """
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
@@ -116,6 +117,7 @@ def main() -> None:
         app = rounds = Rounds(app)
         server = Server(app, [Address("127.0.0.1", 0)], tls=lambda: config.current.tls)
         server.start()
+        gc.freeze()  # as `serve` does once it has published
         print(*scrapes("alone", server.port, certificates.ca), *rounds.report("alone"), sep="\n", flush=True)
         command = [sys.executable, str(HARNESS / "attacks.py"), str(server.port), str(certificates.ca), AUTHORIZATION]
         attackers = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

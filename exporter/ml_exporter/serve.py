@@ -324,6 +324,7 @@ def run(path: Path, web: Web, runbooks: Path | None) -> None:
         _loop(exporter, stop, reloads, _Beside(server, web.config))
         exporter.commit()
     finally:
+        gc.unfreeze()
         gc.enable()
         exporter.close()
         reloads.answer(lambda: ("The exporter is stopping.",))
@@ -348,6 +349,13 @@ class _Beside:
         return tuple(map(str, problems))
 
 
+def _look_for_garbage() -> None:
+    """Looks for garbage, but not in what is there at the first publish: it stays, and looking holds up scrapes."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
 def _loop(exporter: Exporter, stop: threading.Event, reloads: Reloads, beside: _Beside) -> None:
     due = time.monotonic()
     while not stop.is_set():
@@ -362,6 +370,6 @@ def _loop(exporter: Exporter, stop: threading.Event, reloads: Reloads, beside: _
         if time.monotonic() >= due:
             due = time.monotonic() + float(exporter.loaded.config.interval)
             exporter.publish()
-            gc.enable()
+            _look_for_garbage()
         if all_read:
             stop.wait(POLL_SECONDS)

@@ -1,6 +1,6 @@
 """Would the suites notice? Rules are broken one at a time, and some suite must then fail.
 
-`make test` flips the first comparison of every fourth alert. `make soak` breaks everything that `mutations` knows.
+`make test` flips the first comparison of every fifth alert. `make soak` breaks everything that `mutations` knows.
 """
 
 import re
@@ -73,7 +73,7 @@ def mutations() -> Iterator[tuple[str, str, Rule, Rule]]:
 
 
 ALL = list(mutations())
-SAMPLE = [item for item in ALL if "alert" in item[2] and item[0].endswith("comparison 1 flipped")][::4]
+SAMPLE = [item for item in ALL if "alert" in item[2] and item[0].endswith("comparison 1 flipped")][::5]
 
 
 def laws_for(rule: Rule) -> list[Law]:
