@@ -32,6 +32,8 @@ _EMPTY = {
 }
 EMPTY = {(*place, ref): why for why, places in _EMPTY.items() for place, refs in places.items() for ref in refs}
 """What is rightly without data: dashboard, panel and query, and why."""
+BY_CHANCE = {place for place, why in EMPTY.items() if why == SHORT}
+"""What has data or none, as the labels of a few seconds have it."""
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +133,7 @@ def test_every_query_has_data(version, past, tmp_path):
                     found[place] = found.get(place, False) or has_data
     assert len(found) > 400
     empty = {place for place, has_data in found.items() if not has_data}
-    unlisted, stale = sorted(empty - set(EMPTY)), sorted(set(EMPTY) - empty)
+    unlisted, stale = sorted(empty - set(EMPTY)), sorted(set(EMPTY) - empty - BY_CHANCE)
     assert not unlisted, "\n".join(map(str, ["without data", *unlisted]))
+    assert set(found) >= set(EMPTY)
     assert not stale, "\n".join(map(str, ["listed as empty, but has data or is gone", *stale]))
