@@ -122,8 +122,9 @@ local now(uids) =
           panel.column(
             'Severity',
             row(
-              'group by (alertname, model, feature, segment, layer, team, tier) (ALERTS{alertname=~"ML.+",alertname!="MLWatchdog",alertstate="firing",escalation="",team=~"$team",tier=~"$tier",severity="warning"})\n'
-              + 'or 2 * group by (alertname, model, feature, segment, layer, team, tier) (ALERTS{alertname=~"ML.+",alertstate="firing",escalation="",team=~"$team",tier=~"$tier",severity="critical"})'
+              // Both severities of an alert fire together, with the same labels: the critical one first, so that it is shown.
+              '2 * group by (alertname, model, feature, segment, layer, team, tier) (ALERTS{alertname=~"ML.+",alertstate="firing",escalation="",team=~"$team",tier=~"$tier",severity="critical"})\n'
+              + 'or group by (alertname, model, feature, segment, layer, team, tier) (ALERTS{alertname=~"ML.+",alertname!="MLWatchdog",alertstate="firing",escalation="",team=~"$team",tier=~"$tier",severity="warning"})'
             ),
             'none',
             [],

@@ -25,7 +25,7 @@ import yaml
 from servers import tools
 from tests import flight_logs
 
-from ml_exporter import generate
+from ml_exporter import generate, packed
 from ml_exporter.loading import read_config
 
 COMMAND = [sys.executable, "-m", "ml_exporter"]
@@ -200,7 +200,7 @@ def _pack(folder: Path, config: Path) -> tuple[tuple[Path, ...], Path]:
     models = generate.expected_models(read_config(config))
     (folder / "thresholds.yaml").write_text(yaml.safe_dump(list(_limits())), encoding="utf-8")
     settings = generate.Settings(expected_models=models, thresholds=folder / "thresholds.yaml", divide_durations=FACTOR)
-    files = generate.render(generate.pack_dir(), settings)
+    files = generate.render(packed.pack_dir(), settings)
     for name, text in files.items():
         (folder / "pack" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "pack" / name).write_text(_at_once(text) if name.startswith("rules/") else text, encoding="utf-8")
@@ -209,7 +209,7 @@ def _pack(folder: Path, config: Path) -> tuple[tuple[Path, ...], Path]:
 
 def _limits() -> Iterator[Row]:
     """A limit for everything that has none, so that panels draw it, and quiet hours are enough for an alert."""
-    pack = generate.pack_dir() / "rules" / "thresholds.yaml"
+    pack = packed.pack_dir() / "rules" / "thresholds.yaml"
     for row in yaml.safe_load(pack.read_text(encoding="utf-8")):
         if row["value"] in ("none", "required"):
             yield row | {"value": 0.5}

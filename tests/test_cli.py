@@ -12,7 +12,7 @@ import pytest
 from tests.serve import service
 from tests.serve.service import Metrics, append, label, lines, prediction, write_full_windows
 
-from ml_exporter import __version__, cli, generate
+from ml_exporter import __version__, cli, generate, packed
 from ml_exporter import baseline as artefact
 from ml_exporter.budget import capped, series
 from ml_exporter.catalogue import labels_of
@@ -347,7 +347,7 @@ def test_generate_check_sees_every_difference(shell, tmp_path, monkeypatch):
     root = Path(__file__).parents[1]
     for folder in ("rules", "dashboards", "runbooks", "docs"):
         shutil.copytree(root / folder, tmp_path / folder)
-    monkeypatch.setattr(generate, "pack_dir", lambda: tmp_path)
+    monkeypatch.setattr(packed, "pack_dir", lambda: tmp_path)
     names = ("docs/metrics.md", "rules/lib/catalogue.json", "rules/out/old.yaml")
     changed, gone, extra = (tmp_path / name for name in names)
     changed.write_text(changed.read_text() + "\n")
@@ -365,7 +365,7 @@ def test_generate_check_sees_every_difference(shell, tmp_path, monkeypatch):
 def test_generate_elsewhere(shell, path, tmp_path, monkeypatch):
     code, out, _ = shell("generate", "--out", tmp_path / "pack", "--config", path)
     assert code == 0
-    made = generate.pack_dir() / "dashboards/out"
+    made = packed.pack_dir() / "dashboards/out"
     assert {line.removeprefix(f"written: {tmp_path / 'pack'}/") for line in out.splitlines()} == {
         "rules/ml-exporter-rules.yaml",
         "rules/ml-exporter-alerts.yaml",
@@ -374,7 +374,7 @@ def test_generate_elsewhere(shell, path, tmp_path, monkeypatch):
         "alertmanager.yaml",
         "alertmanager-parts.yaml",
         *(f"dashboards/{item.relative_to(made)}" for item in made.rglob("*") if item.is_file()),
-        *(f"runbooks/{item.name}" for item in (generate.pack_dir() / "runbooks").glob("*.md")),
+        *(f"runbooks/{item.name}" for item in (packed.pack_dir() / "runbooks").glob("*.md")),
     }
     assert "churn" in (tmp_path / "pack/rules/ml-exporter-rules.yaml").read_text()
     monkeypatch.setattr(generate, "render", lambda *_: {"rules/a.yaml": ""})

@@ -21,7 +21,7 @@ from servers import fetch, serving, tools
 from tests.serve import service
 from tests.serve.service import Metrics, append, lines, prediction, write_full_windows
 
-from ml_exporter import fitness, generate, pushgateway
+from ml_exporter import fitness, packed, pushgateway
 from ml_exporter.catalogue import BY_NAME, Sample
 from ml_exporter.config import parse
 from ml_exporter.errors import ProblemsError
@@ -224,13 +224,13 @@ def test_only_the_reference_counts():
 
 
 def test_the_limits_are_those_of_the_pack():
-    rows = yaml.safe_load((generate.pack_dir() / "rules" / "thresholds.yaml").read_text())
+    rows = yaml.safe_load((packed.pack_dir() / "rules" / "thresholds.yaml").read_text())
     limits = {(row["signal"], row["window"], row["severity"]): row["value"] for row in rows if "window" in row}
     assert limits["feature_psi", "1d", "warning"] == fitness.PSI_FLOOR
     assert limits["feature_null_excess_ratio", "1h", "critical"] == fitness.NULL_FLOOR
     assert limits["window_rows", "1d", "guard"] == fitness.DRIFT_ROWS
     assert limits["window_rows", "1h", "guard"] == fitness.NULL_ROWS
-    settings = (generate.pack_dir() / "rules" / "config.libsonnet").read_text()
+    settings = (packed.pack_dir() / "rules" / "config.libsonnet").read_text()
     assert float(re.search(r"psiCriticalMaximum: (\S+),", settings)[1]) == fitness.PSI_CRITICAL_MAXIMUM
 
 

@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from tests.serve import service
 from tests.test_replaying import START, baseline_text, labels, predictions
 
-from ml_exporter import generate
+from ml_exporter import packed
 from ml_exporter.errors import ProblemsError
 from ml_exporter.exposition import Renderer
 from ml_exporter.loading import load
@@ -274,7 +274,7 @@ def test_bad_options(path, tmp_path, shell, arguments, expected):
 
 
 def pack_rules():
-    return sorted((generate.pack_dir() / "rules" / "out").glob("ml-exporter-*.yaml"))
+    return sorted((packed.pack_dir() / "rules" / "out").glob("ml-exporter-*.yaml"))
 
 
 def test_each_level_reads_only_those_below():

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ml_exporter import generate, options
+from ml_exporter import options, packed
 from ml_exporter.preview import When, read_dashboards
 from ml_exporter.previewing.dashboards import Dashboard
 from ml_exporter.previewing.times import duration
@@ -45,7 +45,7 @@ def prometheus(given: Mapping[str, Any]) -> Prometheus:
 
 def dashboards(given: Mapping[str, Any]) -> list[Dashboard]:
     """The dashboards to show. Raises ConfigError."""
-    return read_dashboards(given["folder"] or generate.pack_dir() / "dashboards" / "out", given["uid"])
+    return read_dashboards(given["folder"] or packed.pack_dir() / "dashboards" / "out", given["uid"])
 
 
 def when(given: Mapping[str, Any], now: float) -> When:

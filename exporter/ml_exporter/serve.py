@@ -13,15 +13,14 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
 from ml_exporter import __version__
-from ml_exporter.catalogue import HistogramSample, Sample
+from ml_exporter.catalogue import Sample
 from ml_exporter.clock import Watch
-from ml_exporter.config import Config, window_seconds
 from ml_exporter.dead_letter import NAME, DeadLetter
 from ml_exporter.errors import ProblemsError, StateError
 from ml_exporter.exposition import Renderer, compress, process_metrics
@@ -36,7 +35,6 @@ from ml_exporter.web import (
     Access,
     Address,
     Lifecycle,
-    ModelRow,
     Outside,
     Reloads,
     Server,
@@ -227,9 +225,10 @@ class Exporter:
         samples += self._own()
         text = self._renderer.render(samples) + self._process()
         interval = float(self.loaded.config.interval)
-        rows, facts = tuple(self._rows(samples)), self._teller.tell(self.fleet, published, now_us, self.ready)
+        facts = self._teller.tell(self.fleet, published, now_us, self.ready)
+        models = tuple(self.fleet.countings)
         outside = Outside(self.loaded.config.web.grafana_url, self.loaded.config.web.prometheus_url)
-        self.snapshot = Snapshot(text, compress(text), self.clock(), self.ready, interval, rows, facts, outside)
+        self.snapshot = Snapshot(text, compress(text), self.clock(), self.ready, interval, models, facts, outside)
 
     def _own(self) -> Iterator[Sample]:
         yield Sample("ml_exporter_build_info", (__version__, platform.python_version()), 1.0)
@@ -244,39 +243,10 @@ class Exporter:
         yield Sample("ml_exporter_dead_letter_failures_total", (), float(self.dead_letter.failures))
         yield Sample("ml_exporter_series_dropped_total", ("series_limit",), float(self.dropped))
 
-    def _rows(self, samples: Sequence[Sample | HistogramSample]) -> Iterator[ModelRow]:
-        rows = _longest_rows(samples, self.loaded.config)
-        for name, counting in self.fleet.countings.items():
-            model, newest_us = self.loaded.config.models[name], counting.panes.newest_us
-            last = newest_us / 1e6 if newest_us else None
-            state = "ok" if newest_us else "no predictions yet"
-            state = "; ".join(self.fleet.troubles(name, usable=bool(newest_us))) or state
-            state = state.encode(errors="replace").decode()  # a path may have bytes that are no UTF-8
-            yield ModelRow(
-                name,
-                model.team,
-                model.tier,
-                model.task,
-                tuple(sorted(counting.versions_us)),
-                last,
-                rows.get(name),
-                state,
-            )
-
     def close(self) -> None:
         """Releases everything. Commits nothing."""
         self.fleet.close()
         self.store.close()
-
-
-def _longest_rows(samples: Sequence[Sample | HistogramSample], config: Config) -> Mapping[str, int]:
-    """Predictions in the longest current window of each model, by its samples."""
-    found: dict[str, tuple[float, int]] = {}
-    for item in samples:
-        if isinstance(item, Sample) and item.name == "ml_window_rows" and not any(item.labels[2:]):
-            window = window_seconds(item.labels[1], config.time), int(item.value)
-            found[item.labels[0]] = max(window, found.get(item.labels[0], window))
-    return {name: rows for name, (_, rows) in found.items()}
 
 
 @dataclass(frozen=True)

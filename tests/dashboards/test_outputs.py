@@ -9,10 +9,10 @@ import rjsonnet
 import yaml
 from boards import BOARDS, OUT
 
-from ml_exporter import generate
+from ml_exporter import generate, packed
 from ml_exporter.generate import Settings
 
-PACK = generate.pack_dir()
+PACK = packed.pack_dir()
 MIXIN = f"(import '{PACK}/rules/mixin.libsonnet')"
 FORMS = "{ provider: pack.grafanaProvisioning, maps: pack.grafanaConfigMaps }"
 

@@ -121,6 +121,18 @@ def test_the_overview_puts_the_most_urgent_first(tmp_path, version):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_an_alert_that_pages_and_warns_is_listed_as_one_that_pages(tmp_path, version):
+    series = {
+        **{alert("MLAccuracyLow", severity, layer="outcome", tier="1"): "1x360" for severity in ("warning", "critical")},
+        alert("MLFeatureDrift", layer="diagnostic", tier="1"): "1x360",
+        alert("MLWatchdog", "none"): "1x360",
+    }
+    labels = '{alertname="%s", layer="%s", model="a", team="red", tier="1"}'
+    listed = {labels % ("MLAccuracyLow", "outcome"): 2, labels % ("MLFeatureDrift", "diagnostic"): 1}
+    evaluated(tmp_path, version, series, {query("ml-overview", "Firing alerts", "Severity"): listed})
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_features_are_ranked_by_drift_over_their_noise_floor(tmp_path, version):
     """PSI of 0.75 at a floor of 0.25 is more than 0.8 at 0.8; what was once the highest is drawn all along."""
     series = {

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from servers import WebhookReceiver, alertmanager, fetch, prometheus, tools, until
 
-from ml_exporter import generate
+from ml_exporter import generate, packed
 from ml_exporter.generate import Settings
 
-PACK = generate.pack_dir()
+PACK = packed.pack_dir()
 VERSIONS = ("floor", "latest")
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LADDER = [

@@ -12,7 +12,7 @@ from tests.preview.test_page import drawn, everything
 from tests.serve import service
 
 from ml_exporter import baseline as artefact
-from ml_exporter import generate, make_baseline
+from ml_exporter import generate, make_baseline, packed
 from ml_exporter.config import parse
 from ml_exporter.preview import read_dashboards
 from ml_exporter.web.links import feature_path
@@ -129,7 +129,7 @@ def links_of(alert, exporter):
     """The links of an alert about the model `risk`, as generated for this exporter."""
     url = exporter.server.url
     settings = generate.Settings(exporter_url=url, runbook_url_pattern=f"{url}/runbooks/%s")
-    text = generate.render(generate.pack_dir(), settings)["rules/ml-exporter-alerts.yaml"]
+    text = generate.render(packed.pack_dir(), settings)["rules/ml-exporter-alerts.yaml"]
     rules = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
     notes = next(rule["annotations"] for rule in rules if rule.get("alert") == alert)
     without_feature = notes["page_url"].partition("{{ with")[0], notes["runbook_url"].partition("{{ with")[0]
@@ -170,7 +170,7 @@ def test_the_keyboard_alone_reaches_the_drifted_feature(browser, worlds):
 
 
 def test_a_preview_is_for_everybody_and_loads_nothing(browser, tmp_path):
-    pack = read_dashboards(generate.pack_dir() / "dashboards" / "out", "ml-latency")
+    pack = read_dashboards(packed.pack_dir() / "dashboards" / "out", "ml-latency")
     (tmp_path / "preview.html").write_text(drawn(*pack, everything())[0], encoding="utf-8", errors="replace")
     with visit(browser, (tmp_path / "preview.html").as_uri()) as visited:
         assert visited.page.locator("svg").count() > 20

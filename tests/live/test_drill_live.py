@@ -10,7 +10,7 @@ import yaml
 from servers import alertmanager, free_port, prometheus, tools, until
 from tests.serve import service
 
-from ml_exporter import generate
+from ml_exporter import generate, packed
 from ml_exporter.drilling import Alert, Inhibitions, Span
 from ml_exporter.generate import Settings
 
@@ -38,7 +38,7 @@ def chain(folder, port, version="latest", rules=True):
     routing["receivers"] = {"drill": hook, "other": {"webhook": {"url": f"http://127.0.0.1:{free_port()}/"}}}
     (folder / "routing.yaml").write_text(yaml.safe_dump(routing))
     pack = generate.render(
-        generate.pack_dir(), Settings(job="ml-exporter", routing=folder / "routing.yaml", divide_durations=FACTOR)
+        packed.pack_dir(), Settings(job="ml-exporter", routing=folder / "routing.yaml", divide_durations=FACTOR)
     )
     generate.write(folder / "pack", pack)
     found = sorted((folder / "pack" / "rules").glob("*.yaml")) if rules else []
@@ -110,7 +110,7 @@ def test_missing_rules_are_noticed(tmp_path):
 @pytest.mark.parametrize("version", ["floor", "latest"])
 def test_inhibitions_are_computed_as_alertmanager_does(version, tmp_path):
     """Every pair of layers, severities and models: what the offline drill calls muted is what Alertmanager mutes."""
-    pack = generate.render(generate.pack_dir(), Settings())["alertmanager.yaml"]
+    pack = generate.render(packed.pack_dir(), Settings())["alertmanager.yaml"]
     rules = Inhibitions.parse(yaml.safe_load(pack))
     found = [
         {"alertname": f"ML{layer.title()}{severity.title()}{model.title()}", "layer": layer, "severity": severity,

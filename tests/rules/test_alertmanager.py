@@ -8,11 +8,11 @@ import pytest
 import yaml
 from servers import tools
 
-from ml_exporter import generate
+from ml_exporter import generate, packed
 from ml_exporter.errors import ExporterError
 from ml_exporter.generate import Settings
 
-PACK = generate.pack_dir()
+PACK = packed.pack_dir()
 VERSIONS = ("floor", "latest")
 ROUTING = """
 default: {pages: oncall, warnings: channel}

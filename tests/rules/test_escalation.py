@@ -8,10 +8,10 @@ import pytest
 import yaml
 from servers import tools
 
-from ml_exporter import generate
+from ml_exporter import generate, packed
 from ml_exporter.generate import Settings
 
-PACK = generate.pack_dir()
+PACK = packed.pack_dir()
 VERSIONS = ("floor", "latest")
 FILE = PACK / "rules" / "out" / "ml-exporter-escalation.yaml"
 ALERTS = PACK / "rules" / "out" / "ml-exporter-alerts.yaml"

@@ -10,11 +10,11 @@ import pytest
 import rjsonnet
 import yaml
 
-from ml_exporter import config, generate
+from ml_exporter import config, generate, packed
 from ml_exporter.errors import ConfigError, ExporterError
 from ml_exporter.generate import ExpectedModel, Settings
 
-PACK = generate.pack_dir()
+PACK = packed.pack_dir()
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from servers import tools
 
-from ml_exporter import generate
+from ml_exporter import generate, packed
 from ml_exporter.generate import Settings
 
-PACK = generate.pack_dir()
+PACK = packed.pack_dir()
 URL = "https://ml.test/prefix"
 SETTINGS = Settings(exporter_url=URL, runbook_url_pattern=f"{URL}/runbooks/%s")
 NAMES = [

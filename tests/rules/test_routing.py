@@ -9,11 +9,11 @@ import rjsonnet
 import yaml
 from servers import tools
 
-from ml_exporter import generate
+from ml_exporter import generate, packed
 from ml_exporter.errors import ConfigError, ExporterError
 from ml_exporter.generate import Settings
 
-PACK = generate.pack_dir()
+PACK = packed.pack_dir()
 VERSIONS = ("floor", "latest")
 ROUTING = """
 default:

@@ -10,19 +10,18 @@ from pathlib import Path
 import pytest
 from tests.web.asking import Answer, Tags, ask
 
-from ml_exporter.web import ModelRow, Snapshot, create_app
+from ml_exporter.web import Snapshot, create_app
 
 NOW = 1_700_000_000.0
 EXPOSITION = b'# HELP ml_window_rows Rows.\n# TYPE ml_window_rows gauge\nml_window_rows{model="m"} 1.0\n' * 40_000
 SCRIPT = "<script>alert('x')</script>"
-ROW = ModelRow("fraud", "payments", "1", "binary", ("v1", "v2"), NOW - 60, 123_456, "ok")
 SNAPSHOT = Snapshot(
     exposition=EXPOSITION,
     compressed=gzip.compress(EXPOSITION, compresslevel=1, mtime=0),
     rendered_at=NOW,
     ready=True,
     interval_seconds=15.0,
-    models=(ROW,),
+    models=("fraud",),
 )
 RUNBOOK = f"""# MLFeatureDrift
 

@@ -9,15 +9,15 @@ from urllib.parse import parse_qs, quote_plus, unquote, urljoin, urlsplit
 import pytest
 from example_facts import FACTS, FEATURE, HOSTILE, MODEL, ExampleFacts
 from tests.web.asking import Tags, ask
-from tests.web.test_app import NOW, ROW, SCRIPT, SNAPSHOT
+from tests.web.test_app import NOW, SCRIPT, SNAPSHOT
 
-from ml_exporter import generate
+from ml_exporter import packed
 from ml_exporter.facts.answers import FeatureSummary
 from ml_exporter.web import create_app
 from ml_exporter.web.now import MOST_ROWS, About, now
 from ml_exporter.web.runbooks import Reads, promql, read_runbooks
 
-BOOKS = generate.pack_dir() / "runbooks"
+BOOKS = packed.pack_dir() / "runbooks"
 ODD = 'a "b"\\ c/..\n<i>`${x}`</i> \u202e&=+ é'
 NAMES = (MODEL, "quiet", ODD)
 
@@ -32,7 +32,7 @@ class Odd(ExampleFacts):
         return super().features(MODEL if model == ODD else model)
 
 
-SNAP = replace(SNAPSHOT, models=tuple(replace(ROW, name=name) for name in NAMES), facts=Odd())
+SNAP = replace(SNAPSHOT, models=tuple(NAMES), facts=Odd())
 
 
 SERVED = [SNAP]

@@ -7,7 +7,7 @@ from typing import cast
 
 import click
 
-from ml_exporter import documents, generate, options
+from ml_exporter import documents, generate, options, packed
 from ml_exporter.commands import saying
 from ml_exporter.loading import read_config
 
@@ -24,7 +24,7 @@ def command(out: Path | None, only_check: bool, path: Path | None, settings: Pat
     Without --out, in a checkout, it writes the files that are committed: the pack as it comes, and the references in
     docs/.
     """
-    pack = generate.pack_dir()
+    pack = packed.pack_dir()
     if out is None:
         folder, files = (
             pack,

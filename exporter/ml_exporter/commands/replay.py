@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from ml_exporter import generate, options, replay_options
+from ml_exporter import options, packed, replay_options
 from ml_exporter import replay as replaying
 from ml_exporter.commands import saying
 from ml_exporter.loading import load
@@ -33,7 +33,7 @@ def command(replayed: Mapping[str, Any], path: Path, output: Path, rules: tuple[
 
     Exit code 0: all was replayed. 2: it could not be. 130: it was interrupted.
     """
-    chosen = rules or tuple(sorted((generate.pack_dir() / "rules" / "out").glob("ml-exporter-*.yaml")))
+    chosen = rules or tuple(sorted((packed.pack_dir() / "rules" / "out").glob("ml-exporter-*.yaml")))
     outcome, script = replaying.run(load(path), replay_options.replayed(replayed, output), chosen, Console(stderr=True))
     saying.say_lost(outcome.lost)
     state = "replayed" if script else "interrupted: run the same again to go on"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from ml_exporter import drilling, generate
+from ml_exporter import drilling, generate, packed
 from ml_exporter.drilling import Reads
 
 JOB = "ml-exporter"
@@ -38,7 +38,7 @@ class Pack:
 
 def write(settings: generate.Settings, model: generate.ExpectedModel, folder: Path) -> Pack:
     """Generates the pack as it would watch this model alone."""
-    files = generate.render(generate.pack_dir(), replace(settings, expected_models=(model,)))
+    files = generate.render(packed.pack_dir(), replace(settings, expected_models=(model,)))
     generate.write(folder, files)
     names = sorted((name for name in files if name.startswith("rules/") and name.endswith(".yaml")), key=_order)
     groups = [group for name in names for group in yaml.safe_load(files[name])["groups"]]

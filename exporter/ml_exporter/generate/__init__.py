@@ -17,7 +17,6 @@ from ml_exporter.config import Config
 from ml_exporter.errors import ConfigError, ExporterError, Problem, shown
 from ml_exporter.generate import data, merging, reading, runbooks, table
 from ml_exporter.generate.text import as_yaml
-from ml_exporter.packed import pack_dir as pack_dir
 
 CATALOGUE = "rules/lib/catalogue.json"
 PARTS_HEADER = (

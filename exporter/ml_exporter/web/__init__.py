@@ -8,7 +8,6 @@ from .app import Snapshot, create_app
 from .connection import Limits
 from .lifecycle import Lifecycle, Reloads
 from .outside import Outside
-from .pages import ModelRow
 from .server import Address, Server
 from .site import Site, site
 
@@ -17,7 +16,6 @@ __all__ = [
     "Address",
     "Lifecycle",
     "Limits",
-    "ModelRow",
     "Outside",
     "Reloads",
     "Server",

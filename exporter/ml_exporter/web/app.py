@@ -16,7 +16,7 @@ from .api import Api
 from .derived import Derived
 from .links import feature_path, link_from, model_path, page_of
 from .outside import NOWHERE, Outside
-from .pages import Asked, At, ModelRow, Pages, Reported
+from .pages import Asked, At, Pages, Reported
 from .people import People
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -38,7 +38,8 @@ class Snapshot:
     """Whether the sources were caught up with once."""
     interval_seconds: float
     """Time between two evaluations, by which is judged whether the next one is overdue."""
-    models: tuple[ModelRow, ...]
+    models: tuple[str, ...]
+    """Names of all models."""
     facts: Facts | None = None
     """What the pages and the JSON API say in detail."""
     outside: Outside = NOWHERE
@@ -171,7 +172,7 @@ def _asked(request: Request) -> Asked:
 
 
 def _names(snapshot: Snapshot | None) -> tuple[str, ...]:
-    return () if snapshot is None else tuple(row.name for row in snapshot.models)
+    return () if snapshot is None else snapshot.models
 
 
 class _ChunkedResponse(Response):

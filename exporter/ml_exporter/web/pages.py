@@ -24,22 +24,6 @@ from .shelf import shelves
 
 
 @dataclass(frozen=True)
-class ModelRow:
-    """One model as the landing page shows it."""
-
-    name: str
-    team: str
-    tier: str
-    task: str
-    versions: tuple[str, ...]
-    last_prediction_seconds: float | None
-    """Event time in Unix seconds; None before the first prediction."""
-    rows_1d: int | None
-    state: str
-    """In words: `ok`, `no data`, ..."""
-
-
-@dataclass(frozen=True)
 class At:
     """Where and when a page is made: what every page needs beside its own content. Times in Unix seconds."""
 
