@@ -123,7 +123,9 @@ def test_the_overview_puts_the_most_urgent_first(tmp_path, version):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_alert_that_pages_and_warns_is_listed_as_one_that_pages(tmp_path, version):
     series = {
-        **{alert("MLAccuracyLow", severity, layer="outcome", tier="1"): "1x360" for severity in ("warning", "critical")},
+        **{
+            alert("MLAccuracyLow", severity, layer="outcome", tier="1"): "1x360" for severity in ("warning", "critical")
+        },
         alert("MLFeatureDrift", layer="diagnostic", tier="1"): "1x360",
         alert("MLWatchdog", "none"): "1x360",
     }

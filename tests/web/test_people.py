@@ -195,6 +195,14 @@ def test_a_model_says_where_to_look_first(
     assert words in text_of(get(PAGES["model"], Changed(asked="model", answer=told)).text)
 
 
+def test_without_rows_nothing_is_said_of_the_inputs() -> None:
+    empty = tuple(replace(window, rows=0) if window.role == "current" else window for window in FACTS.windows)
+    told = replace(FACTS, windows=empty, values=(WORSE,), features=())
+    page = text_of(get(PAGES["model"], Changed(asked="model", answer=told)).text)
+    assert "No predictions over 1d: look at what writes the log first." in page
+    assert "no input did" not in page
+
+
 def test_the_list_names_features_whose_values_are_missing_or_wrong() -> None:
     broken = replace(SUMMARY, features_beyond=(), features_broken=("amount", "b"))
     answer = get("/", Changed(asked="models", answer=replace(ExampleFacts().models(), models=(broken,))))

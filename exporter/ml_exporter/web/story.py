@@ -78,6 +78,9 @@ def conclusion(facts: ModelFacts, found: Sequence[Finding]) -> str:
     kinds = {item.what for item in found}
     if "Pipeline" in kinds:
         return "Look at the pipeline first: without rows nothing else can be judged."
+    main = main_window(facts)
+    if found and any((item.name, item.role, item.rows) == (main, "current", 0) for item in facts.windows):
+        return f"No predictions over {main}: look at what writes the log first. Nothing is known of the inputs."
     if any(beyond(value for value in item.values if value.area == "data") for item in facts.features):
         return "Look at the data first: values are missing or wrong, which fakes drift and harms quality."
     drifted = any(beyond(item.values) for item in facts.features)
