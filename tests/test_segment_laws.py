@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests import build
 from tests.build import DAY, HOUR, MINUTE, NOON
@@ -126,6 +126,7 @@ def contents(found: Counting) -> dict[tuple[str, str], dict[Any, list[int]]]:
 
 
 @given(st.integers(0, 2**32))
+@example(4609)  # labels alone: no prediction was counted
 @settings(max_examples=6, deadline=None)
 def test_another_configuration_keeps_what_fits(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     """A lower limit, a segment less, one more: what stays adds up, and labels never touch what was not counted."""
@@ -136,7 +137,7 @@ def test_another_configuration_keeps_what_fits(tmp_path_factory: pytest.TempPath
         advance(found, chance, now := now + HOUR)
     lower = replace(COUNTRY, limit=2)
     found, reset = reopened(store, found, lower, NEW_BY)
-    assert reset == (("segment version",) if found.panes.newest_us else ())
+    assert reset == ("segment version",)
     assert set(values_of(found.segments, "country")) <= {"BR", "DE", NONE, OTHER}
     for _ in range(8):
         advance(found, chance, now := now + HOUR)

@@ -190,9 +190,10 @@ def play(out: Path, screen: Screen, keep: bool) -> bool:
             else:
                 time.sleep(1.0)
                 continue
-            if keep:
-                screen.wait(url)
-            return True
+            if not keep:
+                screen.ended()
+                return True
+            screen.wait(url)
     return False
 
 

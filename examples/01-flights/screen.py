@@ -111,8 +111,8 @@ class Screen:
                 notes["description"],
                 "",
                 f"Runbook:   {notes['runbook_url']}",
-                f"Dashboard: {notes['dashboard_url']}",
                 f"Page:      {notes['page_url']}",
+                f"Dashboard: {notes['dashboard_url']} (where a Grafana has them; there is none here)",
             ]
         )
         title = f"page delivered to the webhook after {time.monotonic() - self._begun:.0f} s"
@@ -128,6 +128,12 @@ class Screen:
         """Says what would have paged, had there been a Prometheus."""
         self._console.print(
             f"\nThe whole interval of the accuracy lies below {percent(limit)}. With Prometheus this would page: {url}"
+        )
+
+    def ended(self) -> None:
+        """Says why the links lead nowhere any more."""
+        self._console.print(
+            "Everything ends now. `make demo ARGS=--keep` keeps it up, so that the links can be opened."
         )
 
     def wait(self, url: str) -> None:

@@ -82,6 +82,7 @@ def test_the_demo_delivers_a_page(tmp_path):
     assert "Traceback" not in shown
     assert f"without Grafana: {tmp_path / 'preview.html'}\n" in shown
     drawn = (tmp_path / "preview.html").read_text()
+    assert "make demo ARGS=--keep" in shown
     assert "Not everything could be shown" not in drawn
     assert "MLAccuracyLow" in drawn
 
