@@ -211,7 +211,7 @@ def vector(found: Layout, rows: Iterable[Mapping[str, Any]], actual: Mapping[str
     source = table(rows)
     vectoriser = make_vectoriser(found)
     _, groups = group_rows(np.zeros(source.num_rows, np.int64))
-    matrix, scored, _ = vectoriser.predictions(source, groups, joinable=True)
+    matrix, scored, *_ = vectoriser.predictions(source, groups, joinable=True)
     total: Vector = matrix.sum(axis=0)
     if actual:
         have = np.array([name in actual for name in source.column("id").to_pylist()])

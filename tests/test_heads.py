@@ -201,7 +201,7 @@ def test_whatever_is_labelled_no_cell_gets_negative(layout: Layout, data: st.Dat
     rows = data.draw(st.lists(rows_of(layout).map(lambda row: row | {"id": "x"}), min_size=1, max_size=15))
     vectoriser = make_vectoriser(layout)
     one = Groups(np.zeros(len(rows), np.intp), 1, None)
-    matrix, scored, _ = vectoriser.predictions(typed(layout, rows, columns(layout)), one, joinable=True)
+    matrix, scored, *_ = vectoriser.predictions(typed(layout, rows, columns(layout)), one, joinable=True)
     marks = data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
     chosen = scored.known & np.array(marks)
     values = number if not layout.is_class else st.integers(0, len(layout.classes) - 1)
@@ -219,7 +219,7 @@ def test_the_highest_score_decides_and_the_first_of_ties() -> None:
     rows = [dict(zip(score_names(layout), scores, strict=True)) for scores in ((0.2, 0.5, 0.3), (0.5, 0.0, 0.5))]
     rows += [{"score:a": 0.9, "score:b": math.nan, "score:c": 0.1}, {"score:a": 1.1, "score:b": 0.0, "score:c": 0.0}]
     _, groups = group_rows(np.zeros(4, np.int64))
-    matrix, scored, _ = make_vectoriser(layout).predictions(build.table(rows), groups, joinable=False)
+    matrix, scored, *_ = make_vectoriser(layout).predictions(build.table(rows), groups, joinable=False)
     assert scored.predicted.tolist() == [1, 0, -1, -1]
     assert np.isnan(scored.scores[2:]).all()
     assert layout.cells(matrix[0], "scores")["invalid"].tolist() == [2]

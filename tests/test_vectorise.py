@@ -35,7 +35,7 @@ def counted(
 ) -> tuple[Vector, Vector, Scored]:
     """Keys, matrix and scores of rows grouped by key (all in one group without keys)."""
     distinct, groups = group_rows(np.array(keys if keys is not None else [0] * len(rows), np.int64))
-    matrix, scored, _ = VECTORISER.predictions(build.table(rows, columns=columns), groups, joinable=True)
+    matrix, scored, *_ = VECTORISER.predictions(build.table(rows, columns=columns), groups, joinable=True)
     return distinct, matrix, scored
 
 

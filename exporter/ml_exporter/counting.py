@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_exporter.config import Corrections, Model, Source, Time, window_seconds
+from ml_exporter.frequent import Frequent
 from ml_exporter.groups import Groups, group_rows
 from ml_exporter.heads import Scored, known
 from ml_exporter.history import History
@@ -91,6 +92,7 @@ class Counting:
     last_label_us: int = 0
     last_arrival_us: int = 0
     outliers: LastOutliers = field(default_factory=LastOutliers)
+    unseen: dict[str, Frequent] = field(default_factory=dict)
     vectoriser: Vectoriser = field(init=False)
 
     def __post_init__(self) -> None:
@@ -136,9 +138,12 @@ class Counting:
         self.last_arrival_us = now_us
         self.panes.advance(int(times.max()))
         keys, groups = group_rows(self.panes.keys(times))
-        matrix, scored, odd = self.vectoriser.predictions(table, groups, self.has_labels)
+        matrix, scored, odd, unseen = self.vectoriser.predictions(table, groups, self.has_labels)
         if odd is not None:
             self.outliers.note(table, times, odd)
+        for name, rows in unseen.items():
+            texts = table.column(FEATURE_PREFIX + name).take(pa.array(np.flatnonzero(rows)))
+            self.unseen.setdefault(name, Frequent()).note(texts, times[rows])
         self.panes.add_groups(keys, matrix)
         self.history.touch(keys, labels=False)
         self.total += matrix.sum(axis=0)
@@ -290,6 +295,8 @@ class Counting:
         """Forgets what no window can reach any more."""
         oldest = self.panes.newest_us - self.timing.retention_us
         self.versions_us = {name: seen for name, seen in self.versions_us.items() if seen >= oldest}
+        for names in self.unseen.values():
+            names.forget(self.panes.newest_us - self.timing.day_us)
         self.panes.drop_before("hour", oldest)
         self.segments.expire(oldest, self.panes.newest_us)
         self.history.expire(self.panes.newest_us)

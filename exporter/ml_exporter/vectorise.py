@@ -4,6 +4,7 @@ Everything is counted or summed in fixed point, so any split of the rows, in any
 for bit. No Python loop runs over rows; the loops here run over features.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,11 +23,15 @@ from ml_exporter.units import DELAY_UNIT, LATENCY_UNIT
 
 
 class Counted(NamedTuple):
-    """Vectors of predictions (groups, cells), what a join needs of each row, and which rows are outliers, if known."""
+    """Vectors of predictions (groups, cells), what a join needs of each row, and which rows are outliers, if known.
+
+    `unseen` are the rows (n,) with a category that the reference does not know, by feature, where there are any.
+    """
 
     matrix: Vector
     scored: Scored
     odd: Odd | None
+    unseen: Mapping[str, Bools]
 
 
 @dataclass(frozen=True)
@@ -53,18 +58,19 @@ class Vectoriser:
         z, unseen = self._features(table, groups, matrix)
         odd = None
         if self.joint is not None:
-            odd = self.joint.look(z, unseen, scored, self.head.judged(scored))
+            outside = np.logical_or.reduce(list(unseen.values())) if unseen else np.zeros(table.num_rows, np.bool_)
+            odd = self.joint.look(z, outside, scored, self.head.judged(scored))
             self.joint.count(odd, groups, matrix)
-        return Counted(matrix, scored, odd)
+        return Counted(matrix, scored, odd, unseen)
 
-    def _features(self, table: pa.Table, groups: Groups, matrix: Vector) -> tuple[Floats, Bools]:
-        """Counts every feature. Returns what whole rows are judged by, if they are.
+    def _features(self, table: pa.Table, groups: Groups, matrix: Vector) -> tuple[Floats, dict[str, Bools]]:
+        """Counts every feature. Returns what whole rows are judged by.
 
-        That is: the standardised values (features, n) of the numeric features, and which rows (n,) have a category that
-        the reference does not know.
+        That is: the standardised values (features, n) of the numeric features, if they are judged, and which rows (n,)
+        have a category that the reference does not know, by feature.
         """
         kept = len([item for item in self.layout.features if isinstance(item, NumericBins)]) if self.joint else 0
-        z, unseen = np.empty((kept, table.num_rows)), np.zeros(table.num_rows, np.bool_)
+        z, unseen = np.empty((kept, table.num_rows)), dict[str, Bools]()
         places = iter(z)
         for item, found in zip(self.layout.features, self.features, strict=True):
             cells = self.layout.cells(matrix, FEATURE_PREFIX + item.name)
@@ -73,8 +79,8 @@ class Vectoriser:
                 count_numeric(values, item, found, groups, cells, next(places, None))
             elif isinstance(item, CategoryBins):
                 codes = count_categorical(table, item, found, groups, cells)
-                if self.joint and codes is not None and cells["unseen"].any():
-                    unseen |= codes == len(item.categories)
+                if codes is not None and cells["unseen"].any():
+                    unseen[item.name] = codes == len(item.categories)
         return z, unseen
 
     def _flags(self, table: pa.Table, groups: Groups, matrix: Vector) -> None:

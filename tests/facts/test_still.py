@@ -102,6 +102,34 @@ def test_texts_of_outliers_are_cut_and_may_be_absent():
     assert (hidden.last, hidden.kept) == ((), 2)
 
 
+def test_categories_that_the_reference_does_not_know_are_named():
+    counting = build.counting()
+    names = ["AA", "XX", None, "XX", "<b>", "é" * 500, "UA"]
+    rows = [build.prediction(NOON + x * MINUTE, x, **{"feature:carrier": name}) for x, name in enumerate(names)]
+    counting.predictions(build.batch(rows[:4]), NOW)
+    first = facts(counting, NOW)
+    counting.predictions(build.batch(rows[4:]), NOW)
+    found = facts(counting, NOW).feature("flights", "carrier")
+    assert [(item.value, item.rows) for item in found.unseen.values] == [("XX", 2), ("é" * 100, 1), ("<b>", 1)]
+    most = found.unseen.values[0]
+    assert (most.first_at * 1e6, most.last_at * 1e6) == (NOON + MINUTE, NOON + 3 * MINUTE)
+    assert first.feature("flights", "carrier").unseen.kept == 1
+    hidden = facts(counting, NOW, samples=False).feature("flights", "carrier").unseen
+    assert (hidden.values, hidden.kept) == ((), 3)
+    assert "web: {samples: true}" in hidden.note
+    assert facts(counting, NOW).feature("flights", "temp").unseen is None
+
+
+def test_unseen_categories_are_forgotten_after_a_day_without_them():
+    counting = build.counting()
+    counting.predictions(build.batch([build.prediction(NOON, 1, **{"feature:carrier": "XX"})]), NOW)
+    for minutes, kept in ((0, 1), (1, 0)):
+        now = NOON + DAY + minutes * MINUTE
+        counting.predictions(build.batch([build.prediction(now, 2 + minutes, **{"feature:carrier": "AA"})]), now)
+        counting.expire(now)
+        assert facts(counting, now).feature("flights", "carrier").unseen.kept == kept
+
+
 def test_days_go_as_far_as_panes_do():
     counting = started()
     counting.predictions(build.batch([build.prediction(NOON - 3 * DAY, 5000)]), NOW)

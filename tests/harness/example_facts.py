@@ -24,6 +24,8 @@ from ml_exporter.facts.answers import (
     Rejected,
     RejectedLine,
     Rejection,
+    SeenValue,
+    SeenValues,
     SegmentFacts,
     SourceFacts,
     Summary,
@@ -199,7 +201,7 @@ NUMERIC = FeatureFacts(
     {"1h": "no rows"},
     HOURS,
     tuple(replace(point, start_at=AT - (30 - place) * DAY) for place, point in enumerate(HOURS[:30])),
-    False,
+    None,
 )
 NAMES = (
     Bin("AA", None, None, 200_000, 2 / 3, 4_000, 0.4),
@@ -213,6 +215,12 @@ CATEGORICAL = replace(
     kind="categorical",
     range=None,
     baseline=replace(CATEGORIES, rows=300_000, valid=300_000, unseen_ratio=0.0),
+    unseen=SeenValues(
+        True,
+        2,
+        (SeenValue(HOSTILE, 2_912, 0, AT - HOUR, AT - 60), SeenValue("XX", 71, 17, AT - 90, AT - 90)),
+        "Counted since the exporter started.",
+    ),
     windows=(
         replace(
             NUMERIC_WINDOW,
@@ -322,7 +330,11 @@ class ExampleFacts:
         return {MODEL: (FEATURE, HOSTILE), "quiet": ()}.get(model)
 
     def feature(self, model, name):
-        return {(MODEL, FEATURE): NUMERIC, (MODEL, HOSTILE): CATEGORICAL}.get((model, name))
+        found = {(MODEL, FEATURE): NUMERIC, (MODEL, HOSTILE): CATEGORICAL}.get((model, name))
+        if self.samples or found is None or found.unseen is None:
+            return found
+        hidden = replace(found.unseen, samples=False, values=(), note="Set `web: {samples: true}` to see them here.")
+        return replace(found, unseen=hidden)
 
     def labels(self, model):
         return {MODEL: LABELS, "quiet": NO_LABELS}.get(model)

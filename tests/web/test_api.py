@@ -133,4 +133,7 @@ def test_single_rows_are_shown_only_where_that_is_allowed():
     assert read(get(f"/api/v1/models/{MODEL}/outliers", secret))["last"] == []
     assert read(get(f"/api/v1/models/{MODEL}/outliers"))["last"][0]["id"] == HOSTILE
     assert read(get("/api/v1/rejected", secret))["lines"] == []
+    path = f"/api/v1/models/{MODEL}/features/{quote(HOSTILE, safe='')}"
+    assert read(get(path))["unseen"]["values"][0]["value"] == HOSTILE
+    assert (read(get(path, secret))["unseen"]["values"], read(get(path, secret))["unseen"]["kept"]) == ([], 2)
     assert "web: {samples: true}" in read(get("/api/v1/rejected", secret))["note"]

@@ -236,6 +236,17 @@ def test_single_rows_are_shown_only_if_allowed(path: str, secret: str) -> None:
     assert "Set `web: {samples: true}` to see them here." in html.unescape(page)
 
 
+def test_unseen_categories_are_named_only_if_allowed() -> None:
+    path = PAGES["hostile feature"]
+    shown = text_of(get(path, ExampleFacts(samples=True)).text)
+    assert "Categories that the reference does not know 2 names now. Counted since the exporter started." in shown
+    assert "XX 71 (perhaps 17 more before) 2023-" in shown
+    hidden = text_of(get(path, ExampleFacts(samples=False)).text)
+    assert "2 names now. Set `web: {samples: true}` to see them here." in hidden
+    assert "XX" not in hidden
+    assert "does not know" not in text_of(get(PAGES["feature"]).text)
+
+
 # Where they lead
 
 

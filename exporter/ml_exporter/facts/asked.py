@@ -41,7 +41,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Lines:
-    """Whether single rows may be shown, how to get the last refused lines, and what to say about them."""
+    """Whether what single rows hold may be shown, how to get the last refused lines, and what to say about them."""
 
     samples: bool
     last: Callable[[], tuple[RejectedLine, ...]]
@@ -80,7 +80,8 @@ class PublishedFacts:
         item = next((item for item in features if item.name == name), None)
         if view is None or item is None:
             return None
-        return feature_facts(view, item, self._values(view, lambda place: place.labels.get("feature") == name))
+        values = self._values(view, lambda place: place.labels.get("feature") == name)
+        return feature_facts(view, item, values, self.lines.samples)
 
     def labels(self, model: str) -> LabelFacts | None:
         """The labels of a model."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from ml_exporter.facts.answers import Bin, FeatureFacts, FeaturePoint, FeatureWindow, PsiBin, Summary, Value
 from ml_exporter.facts.models import kind_of
+from ml_exporter.facts.seen import seen_values
 from ml_exporter.facts.views import View
 from ml_exporter.facts.windows import absent
 from ml_exporter.facts.words import waiting
@@ -21,8 +22,8 @@ HOURS = 48
 OTHER = "other"
 
 
-def feature_facts(view: View, item: FeatureBins, values: tuple[Value, ...]) -> FeatureFacts:
-    """One feature; `values` are all those of it."""
+def feature_facts(view: View, item: FeatureBins, values: tuple[Value, ...], samples: bool) -> FeatureFacts:
+    """One feature; `values` are all those of it. With `samples`, names from the log are shown."""
     baseline = view.known.baseline
     there = {window.name for window in view.of_features}
     names = (name for name in view.known.model.windows.features if name not in there)
@@ -37,7 +38,7 @@ def feature_facts(view: View, item: FeatureBins, values: tuple[Value, ...]) -> F
         {name: absent(view, "current", name) for name in names},
         tuple(_hours(view, item)),
         tuple(_days(view, item)),
-        False,
+        seen_values(view.counts.unseen.get(item.name), samples) if isinstance(item, CategoryBins) else None,
     )
 
 

@@ -9,6 +9,7 @@ from ml_exporter.budget import AnySample
 from ml_exporter.catalogue import Sample, labels_of
 from ml_exporter.config import Model, Time
 from ml_exporter.counting import Counting, Timing
+from ml_exporter.frequent import Frequent
 from ml_exporter.outlying import Outlying
 from ml_exporter.panes import StillPanes
 from ml_exporter.pipeline import Prepared
@@ -44,6 +45,7 @@ class Counts:
     dropped_predictions: int
     repeated_ids: int
     outliers: tuple[Outlying, ...]
+    unseen: Mapping[str, Frequent]
 
     @classmethod
     def of(cls, counting: Counting) -> "Counts":
@@ -59,6 +61,7 @@ class Counts:
             counting.dropped,
             counting.join.repeated,
             tuple(counting.outliers.rows),
+            {name: names.still() for name, names in counting.unseen.items()},
         )
 
 

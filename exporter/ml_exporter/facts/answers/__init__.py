@@ -4,7 +4,16 @@ Names that end in `_at` are Unix seconds, those in `_seconds` durations. No numb
 is None. Texts may come from logs, and are hostile until they are escaped.
 """
 
-from ml_exporter.facts.answers.features import Bin, FeatureFacts, FeaturePoint, FeatureWindow, PsiBin, Summary
+from ml_exporter.facts.answers.features import (
+    Bin,
+    FeatureFacts,
+    FeaturePoint,
+    FeatureWindow,
+    PsiBin,
+    SeenValue,
+    SeenValues,
+    Summary,
+)
 from ml_exporter.facts.answers.labels import DelayBucket, DelayQuantile, LabelCount, LabelDay, LabelFacts
 from ml_exporter.facts.answers.models import (
     BaselineFacts,
@@ -40,6 +49,8 @@ __all__ = [
     "Rejected",
     "RejectedLine",
     "Rejection",
+    "SeenValue",
+    "SeenValues",
     "SegmentFacts",
     "SourceFacts",
     "Summary",

@@ -100,6 +100,36 @@ class FeaturePoint:
 
 
 @dataclass(frozen=True)
+class SeenValue:
+    """One value of a feature, as the log has it."""
+
+    value: str
+    """The value, cut to 100 characters."""
+    rows: int
+    """Rows with it, from the first to the last."""
+    missed: int
+    """At most so many rows more had it before, in the last day, while more values came than are counted."""
+    first_at: float
+    """The time of the first row since it is counted, Unix seconds."""
+    last_at: float
+    """The time of the last one, Unix seconds."""
+
+
+@dataclass(frozen=True)
+class SeenValues:
+    """Values of a feature that are out of the ordinary."""
+
+    samples: bool
+    """Whether the configuration allows them to be shown (`web.samples`)."""
+    kept: int
+    """How many different ones are counted now; at most 40."""
+    values: tuple[SeenValue, ...]
+    """Those with the most rows, at most 20; none unless allowed."""
+    note: str
+    """How to see them here, or since when they are counted, in words."""
+
+
+@dataclass(frozen=True)
 class FeatureFacts:
     """Everything of one feature."""
 
@@ -123,6 +153,5 @@ class FeatureFacts:
     """The last 48 hours with rows, oldest first."""
     days: tuple[FeaturePoint, ...]
     """The days as far as panes are kept, oldest first."""
-    unseen_names_kept: bool
-    """Whether the names of unseen categories are known: they never are, only their number, since they may be many and
-    personal."""
+    unseen: SeenValues | None
+    """Categories that the reference does not know; none for numbers."""
