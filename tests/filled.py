@@ -2,7 +2,8 @@
 
 `flight_delay` is the model of the example, `delay_kind` says which of three classes a flight will be, and
 `delay_minutes` how many minutes it will be late. An hour takes a minute, and the days end some minutes from now, so
-that rules which are evaluated now read what was replayed.
+that rules which are evaluated now read what was replayed. Now is ten in the morning of New York, whenever a test
+begins: flights leave until midnight, so that counters rise for twelve minutes. The night is over.
 """
 
 import json
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,15 +30,14 @@ from ml_exporter import generate, packed
 from ml_exporter.loading import read_config
 
 COMMAND = [sys.executable, "-m", "ml_exporter"]
-LAST, END = "2013-04-25", "2013-04-24T14:00:00Z"
+LAST, NOW = "2013-04-25", "2013-04-23T14:00:00Z"
 LOGGED = ("2013-04-15", "2013-04-16", "2013-04-21", "2013-04-22", "2013-04-23", "2013-04-24")
 """The last days, and those a week before."""
 REFERENCE_FROM = "2013-03-19"
-RELEASED = "2013-04-23T14:00:00Z"
+RELEASED = "2013-04-23T10:00:00Z"
 FACTOR = 60
 """How much shorter time is: an hour takes a minute."""
-REPLAYED_SECONDS = 2 * 86_400 // FACTOR
-AHEAD_SECONDS = 1200
+BEHIND_SECONDS, AHEAD_SECONDS = 1680, 720
 DISTANCES = ["js", "ks", "wasserstein", "spread"]
 KINDS = ("early", "on_time", "late")
 Row = dict[str, Any]
@@ -48,14 +48,16 @@ class Past:
     """Samples, and the pack for their short clock; its alerts wait for nothing before they fire."""
 
     history: Path
+    now: float
+    """When it is `NOW` in it."""
     rules: tuple[Path, ...]
     dashboards: Path
 
 
 def fill(folder: Path) -> Past:
     """Writes logs and baselines, and replays them."""
-    end = int(time.time()) // 60 * 60 + AHEAD_SECONDS
-    _logs(folder, end)
+    now = int(time.time()) // 60 * 60
+    _logs(folder, now)
     config = folder / "ml-exporter.yaml"
     config.write_text(yaml.safe_dump(configuration(), sort_keys=False), encoding="utf-8")
     with ThreadPoolExecutor(2) as pool:
@@ -68,11 +70,11 @@ def fill(folder: Path) -> Past:
         "--step",
         "30s",
         "--from",
-        _iso(end - REPLAYED_SECONDS),
+        _iso(now - BEHIND_SECONDS),
         "--to",
-        _iso(end),
+        _iso(now + AHEAD_SECONDS),
     )
-    return Past(folder / "history", *_pack(folder, config))
+    return Past(folder / "history", now, *_pack(folder, config))
 
 
 def _baseline(folder: Path, model: str) -> None:
@@ -121,7 +123,7 @@ def configuration() -> Row:
     return {"interval": "1s", "time": times, "sources": sources, "models": models}
 
 
-def _logs(folder: Path, end: int) -> None:
+def _logs(folder: Path, now: int) -> None:
     """The logs of all models, in `reference` and `logs`."""
     flight_logs.write(folder / "flights", LOGGED[0], LAST)
     for part in ("reference", "logs"):
@@ -134,7 +136,7 @@ def _logs(folder: Path, end: int) -> None:
             made = (answer(row, delays.get(row["id"], 0.0), number) for number, row in enumerate(rows["predictions"]))
             known = ({**row, "label": LABELS[model](row["label"], delays[row["id"]])} for row in rows["labels"])
             for kind, found in (("predictions", made), ("labels", known)):
-                lines = "".join(f"{json.dumps(row)}\n" for row in _moved(found, end, copies))
+                lines = "".join(f"{json.dumps(row)}\n" for row in _dated(found, now, copies))
                 (folder / part / f"{model}-{kind}.jsonl").write_text(lines, encoding="utf-8")
 
 
@@ -142,13 +144,13 @@ def _read(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _moved(rows: Iterable[Row], end: int, copies: Iterable[str]) -> Iterator[Row]:
+def _dated(rows: Iterable[Row], now: int, copies: Iterable[str]) -> Iterator[Row]:
     """Rows at their new times, those before the end alone. Days begin with the days of the short clock."""
-    last = datetime.fromisoformat(END).timestamp()
+    shown = datetime.fromisoformat(NOW).timestamp()
     for row in rows:
-        at = end + (datetime.fromisoformat(row["timestamp"]).timestamp() - last) / FACTOR
+        at = now + (datetime.fromisoformat(row["timestamp"]).timestamp() - shown) / FACTOR
         day = row["timestamp"][:10]
-        if at < end and (day in LOGGED or REFERENCE_FROM <= day < LOGGED[0]):
+        if at < now + AHEAD_SECONDS and (day in LOGGED or REFERENCE_FROM <= day < LOGGED[0]):
             yield from (row | {"timestamp": _iso(at), "id": row["id"] + copy} for copy in copies)
 
 
@@ -221,15 +223,35 @@ def _at_once(rules: str) -> str:
     return re.sub(r"^ +for: .*\n", "", rules, flags=re.MULTILINE)
 
 
+def moved(past: Past, folder: Path) -> Past:
+    """The same past as if it had been replayed just now."""
+    seconds = int(time.time() - past.now)
+    folder.mkdir()
+    for path in past.history.glob("*.om"):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        (folder / path.name).write_text("".join(_later(line, seconds) for line in lines), encoding="utf-8")
+    return replace(past, history=folder, now=past.now + seconds)
+
+
+def _later(line: str, seconds: int) -> str:
+    """A sample some seconds later, and so is the time that it tells."""
+    if line[0] == "#":
+        return line
+    series, value, at = line.rsplit(" ", 2)
+    if series.partition("{")[0].endswith("_timestamp_seconds"):
+        value = repr(float(value) + seconds)
+    return f"{series} {value} {float(at) + seconds:.3f}\n"
+
+
 def blocks(past: Past, folder: Path) -> Path:
     """Makes blocks of what was until now; `going_on` has the rest."""
-    now, data = time.time(), folder / "data"
+    data = folder / "data"
     data.mkdir(parents=True)
     texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(past.history.glob("*.om"))}
-    texts["levels.om"] = "".join(f"{line}\n" for line in (*_levels(now), "# EOF"))
+    texts["levels.om"] = "".join(f"{line}\n" for line in (*_levels(past.now), "# EOF"))
     for name, text in texts.items():
         lines = (line for line in text.splitlines(keepends=True))
-        kept = [line for line in lines if line[0] == "#" or float(line[line.rindex(" ") :]) <= now]
+        kept = [line for line in lines if line[0] == "#" or float(line[line.rindex(" ") :]) <= past.now]
         (folder / name).write_text("".join(kept), encoding="utf-8")
         command = [tools("latest") / "promtool", "tsdb", "create-blocks-from", "openmetrics", folder / name, data]
         subprocess.run([*command, "--max-block-duration=24h"], check=True, capture_output=True)
@@ -244,7 +266,8 @@ def going_on(past: Past) -> Iterator[str]:
         for line in path.read_text(encoding="utf-8").splitlines():
             if line[0] != "#":
                 text, _, at = line.rpartition(" ")
-                at_times.setdefault(float(at), []).append(text)
+                if float(at) >= past.now:
+                    at_times.setdefault(float(at), []).append(text)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

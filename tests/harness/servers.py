@@ -71,7 +71,7 @@ def fetch(url: str, body: Any = None) -> bytes:
     """GET a URL, or POST a body as JSON. Raises URLError, HTTPError or TimeoutError (all are OSError)."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with _open(request, timeout=10) as response:
+    with _open(request, timeout=60) as response:
         content: bytes = response.read()
         return content
 
