@@ -84,18 +84,20 @@ def test_peers_take_turns_and_between_them_the_loop_goes_round():
 
     async def crowd():
         turns = Turns()
-        for number in range(6):
-            turns.add("evil", lambda number=number: order.append(f"evil{number}"))
-        turns.add("b", lambda: order.append("b"))
-        turns.add("c", lambda: order.append("c"))
+
+        async def come(peer, name):
+            await turns.wait(peer)
+            order.append(name)
+
+        coming = [asyncio.create_task(come("evil", f"evil{number}")) for number in range(6)]
+        coming += [asyncio.create_task(come(name, name)) for name in ("gone", "b", "c")]
+        await asyncio.sleep(0)
+        coming.pop(6).cancel()  # its turn comes and goes
         while len(order) < 8:
             order.append("-")
             await asyncio.sleep(0)
-        while "evil5" not in order:
-            await asyncio.sleep(0)
-        turns.add("later", lambda: order.append("later"))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await asyncio.gather(*coming)
+        await come("later", "later")
 
     asyncio.run(crowd())
     done = [name for name in order if name != "-"]

@@ -126,6 +126,27 @@ def test_http_1_0_and_connection_close_end_with_the_answer(serve: Serve) -> None
             assert read_to_end(connection).endswith(b"\r\n\r\nup 1.0\n")
 
 
+def test_what_is_written_is_sent_at_once(serve: Serve) -> None:
+    server = serve()
+    with closing(connect(server)) as connection:
+        connection.sendall(SCRAPE)
+        read_answer(connection)
+        (served,) = server._uvicorn.server_state.connections
+        option = served.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert option, "a second write would wait for the peer's delayed acknowledgement of the first"
+
+
+def test_who_says_nothing_costs_no_more_than_a_socket(serve: Serve) -> None:
+    server = serve()
+    with closing(connect(server)) as silent, closing(connect(server)) as gone:
+        wait_until(lambda: connections_of(server) == 2)
+        gone.close()
+        wait_until(lambda: connections_of(server) == 1)
+        assert not server._uvicorn.server_state.connections
+        silent.sendall(SCRAPE)
+        assert read_answer(silent).startswith(b"HTTP/1.1 200 OK")
+
+
 def test_an_upgrade_is_not_followed(serve: Serve) -> None:
     with closing(connect(serve())) as connection:
         connection.sendall(SCRAPE.replace(b"x\r\n", b"x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"))
@@ -208,7 +229,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def connections_of(server: Server) -> int:
-    return len(server._uvicorn.server_state.connections)
+    return server._uvicorn.peers.count
 
 
 # Sizes
@@ -313,14 +334,14 @@ def test_beyond_all_connections_who_holds_the_most_loses_the_oldest() -> None:
     with ExitStack() as stack:
         scraper = stack.enter_context(closing(connect(server, "127.0.0.2")))
         greedy = [stack.enter_context(closing(connect(server, "127.0.0.3"))) for _ in range(10)]
-        wait_until(lambda: server._peers.count == 11)
+        wait_until(lambda: server._uvicorn.peers.count == 11)
         others = [stack.enter_context(closing(connect(server, f"127.0.1.{n}"))) for n in range(1, 6)]
         wait_until(lambda: has_ended(greedy[3]))
         assert [has_ended(connection) for connection in greedy] == [True] * 4 + [False] * 6
         assert not any(map(has_ended, others))
         scraper.sendall(SCRAPE)
         assert read_answer(scraper).startswith(b"HTTP/1.1 200 OK\r\n")
-        assert server._peers.count == 12
+        assert server._uvicorn.peers.count == 12
     server.stop()
 
 

@@ -191,7 +191,7 @@ def test_client_certificates(serve, certificates, version, policy):
     ]
     contexts = [trusting(certificates, client, version, version) for client in clients]
     assert tuple(scrape(server, context) for context in contexts) == expected
-    wait_until(lambda: server._peers.count == 0)
+    wait_until(lambda: server._uvicorn.peers.count == 0)
 
 
 @pytest.mark.parametrize("name", ["prom.example", "prom@example.org", "192.0.2.7", "2001:db8::7", "*.prom.example"])
@@ -214,7 +214,7 @@ def test_what_is_no_handshake_ends_the_connection_alone(serve, certificates, cap
                 connection.sendall(sent)
                 assert b"HTTP" not in read_to_end(connection)
         assert scrape(server, trusting(certificates)) == OK
-    wait_until(lambda: server._peers.count == 0)
+    wait_until(lambda: server._uvicorn.peers.count == 0)
     assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
 
 
@@ -236,7 +236,7 @@ def test_a_handshake_that_stops_is_cut(serve, certificates, part):
     with closing(connect(server)) as connection:
         connection.sendall(sent[: int(len(sent) * part)])
         assert b"HTTP" not in read_to_end(connection)
-    wait_until(lambda: server._peers.count == 0)
+    wait_until(lambda: server._uvicorn.peers.count == 0)
     assert scrape(server, trusting(certificates)) == OK
 
 
@@ -251,7 +251,7 @@ def test_an_answer_that_nobody_reads_is_cut(serve, certificates):
     with closing(secured(server, trusting(certificates))) as connection:
         connection.sendall(SCRAPE)
         assert connection.recv(1) == b"H"
-        wait_until(lambda: server._peers.count == 0)
+        wait_until(lambda: server._uvicorn.peers.count == 0)
 
 
 def test_an_oversized_header_and_body_are_refused(serve, certificates):
@@ -271,7 +271,7 @@ def test_handshakes_count_for_their_peer_and_others_are_served(serve, certificat
         wait_until(lambda: sum(map(has_ended, held)) == 30)
         assert scrape(server, trusting(certificates), "127.0.0.2") == OK
         assert scrape(server, trusting(certificates)) == b""
-    wait_until(lambda: server._peers.count == 0)
+    wait_until(lambda: server._uvicorn.peers.count == 0)
     assert scrape(server, trusting(certificates)) == OK
 
 

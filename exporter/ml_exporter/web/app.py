@@ -1,5 +1,6 @@
 """The routes: what is answered under which path, from the newest snapshot alone."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -176,13 +177,17 @@ def _names(snapshot: Snapshot | None) -> tuple[str, ...]:
 
 
 class _ChunkedResponse(Response):
-    """A response sent in pieces, each when the last was taken: a slow reader holds one of them, not all."""
+    """A response sent in pieces, each when the last was taken: a slow reader holds one of them, not all.
+
+    Between two of them others are served: the kernel may take many at once.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for start in range(0, len(self.body), _CHUNK_BYTES):
             piece = self.body[start : start + _CHUNK_BYTES]
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await asyncio.sleep(0)
         await send({"type": "http.response.body", "body": b""})
 
 

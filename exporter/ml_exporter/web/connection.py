@@ -1,13 +1,8 @@
-"""One connection: uvicorn's, with the deadlines, caps and TLS handshake that uvicorn lacks.
-
-A handshake happens here and not in the listening socket, so that it has a deadline, counts for its peer, and begins
-with the certificate that is there now.
-"""
+"""One connection: uvicorn's, with the deadlines and caps that uvicorn lacks."""
 
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -17,11 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from .accepting import Turns
-from .peers import Peers, peer_of
-
 log = logging.getLogger("ml_exporter")
-_GOODBYE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -29,9 +20,8 @@ class Limits:
     """What one connection and one peer may use. Whoever goes beyond is disconnected."""
 
     header_seconds: float = 10.0
-    """From the connection, or on a kept one from the next request's first byte, to the whole header.
-
-    A TLS handshake has as long, before it."""
+    """From the connection to its first byte, again for a TLS handshake, and again from the first byte of a request to
+    its whole header."""
     request_seconds: float = 30.0
     """From the header to the end of the request's body and to a response that was read."""
     idle_seconds: float = 75.0
@@ -74,100 +64,48 @@ def names_of(certificate: Any) -> set[str]:
     return found
 
 
-@dataclass(frozen=True)
-class Shared:
-    """What all connections of a server share."""
-
-    limits: Limits
-    peers: Peers
-    turns: Turns
-    tls: Callable[[], Tls | None]
-    """What a new connection shakes hands with; None for plain HTTP."""
-
-
 class Connection(H11Protocol):
-    """uvicorn's connection with one timer that always runs: for the header, for the request, or for idleness.
-
-    It aborts instead of closing: a close waits until the peer has read what was written, which may be never.
-    """
+    """uvicorn's connection with one timer that always runs: for the header, for the request, or for idleness."""
 
     def __init__(
         self,
-        shared: Shared,
+        limits: Limits,
+        tls: Tls | None,
         config: uvicorn.Config,
         server_state: ServerState,
         app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._limits, self._peers, self._shared = shared.limits, shared.peers, shared
-        self._peer = ""
+        super().__init__(config, server_state, app_state)
+        self._limits, self._tls = limits, tls
+        self.ended: asyncio.Future[None] = self.loop.create_future()
+        """Done when nothing is left of the connection."""
         self._phase = ""
         self._timer: asyncio.TimerHandle | None = None
         self._timed_cycle: object = None
         self._received_bytes = 0
-        self._handshake: asyncio.Task[None] | None = None
-        self._early = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count the connection for its peer, or refuse it; then shake hands, if that is asked for."""
-        name = transport.get_extra_info("peername")
-        self._peer = peer_of(name[0]) if name else ""
-        if not self._peers.enter(self._peer, self, transport.abort):
-            transport.abort()
-            return
-        tls = self._shared.tls()
-        if tls is None:
-            self._begin(transport)
+        """Begin to serve, unless the peer's certificate has no name that is allowed."""
+        if self._tls is None or self._tls.admits(transport.get_extra_info("peercert")):
+            super().connection_made(transport)
+            self._enter("header", self._limits.header_seconds)
         else:
-            transport.pause_reading()
-            self._timer = self.loop.call_later(self._limits.header_seconds, transport.abort)
-            self._shared.turns.add(self._peer, lambda: self._start(transport, tls))
-
-    def _start(self, transport: asyncio.Transport, tls: Tls) -> None:
-        if not transport.is_closing():
-            self._handshake = self.loop.create_task(self._shake_hands(transport, tls))
-
-    async def _shake_hands(self, transport: asyncio.Transport, tls: Tls) -> None:
-        secured = None
-        try:
-            secured = await self.loop.start_tls(
-                transport,
-                self,
-                tls.context,
-                server_side=True,
-                ssl_handshake_timeout=self._limits.header_seconds,
-                ssl_shutdown_timeout=_GOODBYE_SECONDS,
-            )
-        except OSError as error:  # of ssl too
-            log.debug("TLS handshake failed peer=%s: %s", self._peer, error)
+            log.debug("TLS client without an allowed name peer=%s", transport.get_extra_info("peername"))
             transport.abort()
-        if secured is None or transport.is_closing():
-            self._leave()
-        elif tls.admits(secured.get_extra_info("peercert")):
-            self._begin(secured)
-        else:
-            log.debug("TLS client without an allowed name peer=%s", self._peer)
-            self._leave()
-            secured.abort()
 
-    def _begin(self, transport: asyncio.Transport) -> None:
-        super().connection_made(transport)
-        self._enter("header", self._limits.header_seconds)
-        if self._early:
-            self.data_received(self._early)
-            self._early = b""
-
-    def _leave(self) -> None:
-        self._peers.leave(self._peer, self)
+    def abort(self) -> None:
+        """End at once, whatever was written and not read."""
+        if self._is_open:
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         if self._timer is not None:
             self._timer.cancel()
-        self._leave()
         if self._is_open:
             super().connection_lost(exc)
+        if not self.ended.done():
+            self.ended.set_result(None)
 
     @property
     def _is_open(self) -> bool:
@@ -175,9 +113,6 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take a piece of a request, of which no more may come than one header and one body."""
-        if not self._is_open:  # it came with the end of the handshake, which this does not know of yet
-            self._early += data
-            return
         self._received_bytes += len(data)
         if self._received_bytes > self._limits.header_bytes + self._limits.body_bytes:
             self.transport.abort()

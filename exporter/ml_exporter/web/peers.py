@@ -50,7 +50,7 @@ class Peers:
 
     def __init__(self, per_peer: int, total: int) -> None:
         self._per_peer, self._total = per_peer, total
-        self._held: dict[str, dict[object, Callable[[], None]]] = {}
+        self._held: dict[str, dict[object, Callable[[], object]]] = {}
         self._count = 0
 
     @property
@@ -62,7 +62,7 @@ class Peers:
         """Whether a connection of this peer would be let in now."""
         return len(self._held.get(peer, ())) < self._per_peer
 
-    def enter(self, peer: str, key: object, end: Callable[[], None]) -> bool:
+    def enter(self, peer: str, key: object, end: Callable[[], object]) -> bool:
         """Count a connection of a peer. False if it is refused, and not counted."""
         if not self.has_room(peer):
             return False

@@ -12,15 +12,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from ..errors import Problem, ProblemsError
-from .accepting import AcceptingServer, Turns
-from .connection import Connection, Limits, Shared, Tls
-from .peers import Pace, Peers
+from .accepting import AcceptingServer
+from .connection import Limits, Tls
 
 _BACKLOG = 1024
 _START_SECONDS = 10.0
@@ -56,10 +54,7 @@ class Server:
         self.addresses = tuple(addresses)
         """Where it listens; the ports asked for until `start`."""
         limits = limits or Limits()
-        self._peers = Peers(limits.connections_per_peer, limits.connections)
-        pace = Pace(limits.new_per_second, limits.new_at_once)
-        shared = Shared(limits, self._peers, Turns(), tls)
-        self._uvicorn = AcceptingServer(_uvicorn_config(app, shared), self._peers, pace)
+        self._uvicorn = AcceptingServer(_uvicorn_config(app, limits), limits, tls)
         self._thread: threading.Thread | None = None
 
     @property
@@ -117,6 +112,12 @@ def _listen_all(addresses: Iterable[Address]) -> list[socket.socket]:
 
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket; an empty host means every address, IPv4 and IPv6."""
+    listener = _bound(host, port)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts has it, too
+    return listener
+
+
+def _bound(host: str, port: int) -> socket.socket:
     if port not in range(65536):
         raise ValueError("a port beyond 65535")
     if not host and socket.has_dualstack_ipv6():
@@ -126,10 +127,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server(address, family=family, backlog=_BACKLOG)
 
 
-def _uvicorn_config(app: ASGIApp, shared: Shared) -> uvicorn.Config:
+def _uvicorn_config(app: ASGIApp, limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=partial(Connection, shared),  # type: ignore[arg-type]  # uvicorn only calls it
+        http="h11",
         loop="asyncio",
         ws="none",
         lifespan="off",
@@ -139,7 +140,7 @@ def _uvicorn_config(app: ASGIApp, shared: Shared) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=math.ceil(shared.limits.idle_seconds),
+        timeout_keep_alive=math.ceil(limits.idle_seconds),
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-        h11_max_incomplete_event_size=shared.limits.header_bytes,
+        h11_max_incomplete_event_size=limits.header_bytes,
     )
