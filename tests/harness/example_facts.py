@@ -6,6 +6,7 @@ from ml_exporter.facts.answers import (
     BaselineFacts,
     Bin,
     Control,
+    DayValue,
     DelayBucket,
     DelayQuantile,
     FeatureFacts,
@@ -15,6 +16,7 @@ from ml_exporter.facts.answers import (
     LabelCount,
     LabelDay,
     LabelFacts,
+    ModelDay,
     ModelFacts,
     Models,
     ModelSummary,
@@ -27,6 +29,7 @@ from ml_exporter.facts.answers import (
     SeenValue,
     SeenValues,
     SegmentFacts,
+    Since,
     SourceFacts,
     Summary,
     Value,
@@ -36,6 +39,7 @@ from ml_exporter.facts.answers import (
 
 AT = 1_700_000_000.0
 HOUR, DAY = 3600.0, 86400.0
+SINCE = AT // DAY * DAY
 HOSTILE = "<script>alert('x')</script>\u202eLTR \"quoted\" & 🜏"
 MODEL, FEATURE, CATEGORY = "fraud", "amount", "carrier"
 
@@ -52,8 +56,11 @@ PSI = _value(
     critical=0.12,
     judged="above",
     strength=0.31 / 0.12,
+    since=Since(SINCE - 17 * DAY, "day", True, None),
 )
-CATEGORY_PSI = replace(PSI, labels={"baseline": "reference", "feature": HOSTILE}, value=0.02, strength=0.02 / 0.12)
+CATEGORY_PSI = replace(
+    PSI, since=None, labels={"baseline": "reference", "feature": HOSTILE}, value=0.02, strength=0.02 / 0.12
+)
 NULLS = _value(
     "ml_feature_null_ratio",
     0.02,
@@ -64,6 +71,7 @@ NULLS = _value(
     critical=0.005,
     judged="excess",
     strength=2.0,
+    since=Since(SINCE + 4 * HOUR, "hour", False, 0.009),
 )
 ACCURACY = _value(
     "ml_accuracy",
@@ -77,6 +85,7 @@ ACCURACY = _value(
     estimated_error=0.01,
     estimated_bias=-0.003,
     control=Control(0.92, 0.9, 0.94, 0.02),
+    since=Since(SINCE - DAY, "day", False, 0.94),
 )
 AUC = _value(
     "ml_roc_auc",
@@ -147,6 +156,17 @@ FACTS = ModelFacts(
     ),
     321,
     0,
+    tuple(
+        ModelDay(
+            SINCE - place * DAY,
+            SINCE - (place - 1) * DAY,
+            12_000 if place else 4_000,
+            place > 0,
+            place > 0,
+            (DayValue("ml_accuracy", {}, 0.91, 0.9, 0.92),) if place else (),
+        )
+        for place in (2, 1, 0)
+    ),
 )
 SICK_FACTS = replace(
     FACTS,
@@ -158,6 +178,7 @@ SICK_FACTS = replace(
     segments=(),
     values=(),
     features=(),
+    days=(),
 )
 REFERENCE = Summary(300_000, 297_000, 0.01, 0.0, 0.0, None, 49.5, 20.1)
 NUMBERS = (

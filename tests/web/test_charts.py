@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_exporter.web.charts import WIDTH, Bar, Points, histogram, line, meter
+from ml_exporter.web.words import number, share
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -57,7 +58,7 @@ def test_any_values_make_a_line_within_its_box(
     points: list[tuple[float, float | None]], limits: list[float | None], is_share: bool
 ) -> None:
     points.sort(key=lambda point: point[0])
-    svg = line(Points(points, [("limit", value) for value in limits], is_share), "anything")
+    svg = line(Points(points, [("limit", value) for value in limits], share if is_share else number), "anything")
     assert bool(svg) == any(value is not None and math.isfinite(value) for _, value in points)
     if svg:
         parsed(svg)

@@ -117,7 +117,11 @@ def test_a_model_begins_with_what_moved_and_then_the_outcome() -> None:
         page.index(words) for words in ("Something moved", "Last prediction", "Outcome Quality", "Features By drift")
     ]
     assert places == sorted(places)
-    assert "Outcome: Accuracy is 0.91 over 1d (95 %: 0.9 to 0.92), 0.93 in the reference" in page
+    assert "Outcome: Accuracy 0.91 over 1d (95 %: 0.9 to 0.92), 0.93 in the reference, since 2023-11-13 (0.94" in page
+    assert (
+        "Data: amount: Nulls 2 % over 1d, 1 % in the reference, since 2023-11-14 04:00 UTC (0.9 % the day before);"
+        in page
+    )
     assert "waiting for 120 of 200 rows" in page
     assert "waiting for 12 of 30 days" in page
     assert "control limits 0.9 to 0.94" in page
@@ -144,7 +148,8 @@ def test_a_model_in_trouble_says_what_to_do() -> None:
 def test_a_feature_names_the_bins_that_carry_its_drift_in_words_marks_and_numbers() -> None:
     answer = get(PAGES["feature"])
     page = text_of(answer.text)
-    assert "PSI 0.31 is beyond the noise floor of 0.12 (2.58 times), since 2023-10-28. Nulls 2 %" in page
+    assert "▲ PSI 0.31 over 1d is beyond the noise floor of 0.12 (2.58 times), since 2023-10-28 or earlier." in page
+    assert page.index("▲ Nulls 2 % over 1d") < page.index("▲ PSI 0.31")
     assert "Most of the PSI comes from: 50 and more." in page
     assert "▼ 0.21" in page
     assert "▼ 0.1 " not in page
@@ -154,22 +159,36 @@ def test_a_feature_names_the_bins_that_carry_its_drift_in_words_marks_and_number
     assert "No window 1h: no rows." in page
 
 
-def test_a_feature_says_since_when_it_is_beyond_its_noise() -> None:
-    days = tuple(replace(day, psi=0.01 if place < 20 else 0.5) for place, day in enumerate(NUMERIC.days))
-    hours = tuple(
-        replace(hour, summary=replace(hour.summary, null_ratio=0.01 if place < 40 else 0.4))
-        for place, hour in enumerate(NUMERIC.hours)
-    )
-    moved = replace(NUMERIC, days=days, hours=hours)
-    page = text_of(get(PAGES["feature"], Changed(asked="feature", answer=moved)).text)
-    assert "is beyond the noise floor of 0.12 (2.58 times), since 2023-11-04." in page
-    assert "Nulls 2 % is beyond its noise, since 2023-11-14 14:13." in page
-    young = replace(moved, days=(replace(days[-1], psi=0.0),))
-    assert "(2.58 times). Nulls" in text_of(get(PAGES["feature"], Changed(asked="feature", answer=young)).text)
-    old = replace(moved, days=days[25:])
-    assert "since 2023-11-09 or earlier." in text_of(get(PAGES["feature"], Changed(asked="feature", answer=old)).text)
-    today = replace(moved, days=(*days[:-1], replace(days[-1], psi=0.01)))  # too short to tell
-    assert "since 2023-11-04." in text_of(get(PAGES["feature"], Changed(asked="feature", answer=today)).text)
+def test_a_model_shows_its_days() -> None:
+    answer = get(PAGES["model"])
+    page = text_of(answer.text)
+    shown = page[page.index("Day by day") : page.index("Features By drift")]
+    assert "Predictions" in shown
+    assert "The numbers of 3 days" in shown
+    assert "2023-11-14 00:00 (not over) 4,000 –" in shown
+    assert "2023-11-13 00:00 12,000 0.91" in shown
+    assert answer.text.count('aria-label="Accuracy by day."') == 1
+
+
+def test_a_feature_draws_the_noise_floor_that_it_is_judged_by() -> None:
+    svg = next(part for part in get(PAGES["feature"]).text.split("<svg")[::-1] if 'aria-label="PSI over time."' in part)
+    assert "noise floor" in svg
+
+
+def test_sources_without_rejected_rows_take_one_line_each() -> None:
+    rejected = ExampleFacts().rejected()
+    clean = replace(rejected.sources[0], name="clean", rejections=(), rows_rejected=0, files_lost=0, up=True)
+    answer = replace(rejected, sources=(clean, *rejected.sources))
+    page = text_of(get("/rejected", Changed(asked="rejected", answer=answer)).text)
+    assert page.index(f"Source {rejected.sources[0].name}") < page.index("Sources without rejected rows")
+    assert "Source clean" not in page
+
+
+def test_a_model_whose_gauges_are_withheld_has_no_table_of_dashes() -> None:
+    withheld = replace(FACTS, stale="the last window ended 5h ago; gauges are withheld after 3h")
+    page = text_of(get(PAGES["model"], Changed(asked="model", answer=withheld)).text)
+    assert "Nothing is known of them now: the last window ended 5h ago" in page
+    assert "By drift over its noise" not in page
 
 
 NULLS = replace(NUMERIC.windows[0].values[1], strength=0.5)
@@ -289,7 +308,7 @@ def test_the_drifted_feature_is_one_click_from_its_model_and_two_from_the_models
     """The first link of the model's own content that is a feature is the one that drifted."""
     (first, *_) = [link for link in Tags(get(PAGES["model"]).text).own_links if "/features/" in str(link)]
     assert urlsplit(urljoin(f"http://h/models/{MODEL}", first)).path == PAGES["feature"]
-    assert "PSI 0.31 is beyond" in get(PAGES["feature"]).text
+    assert "PSI 0.31 over 1d is beyond" in get(PAGES["feature"]).text
 
 
 @pytest.mark.parametrize(

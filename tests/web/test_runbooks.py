@@ -13,7 +13,7 @@ from tests.web.test_app import NOW, SCRIPT, SNAPSHOT
 
 from ml_exporter import packed
 from ml_exporter.facts.answers import FeatureSummary
-from ml_exporter.web import create_app
+from ml_exporter.web import Outside, create_app
 from ml_exporter.web.now import MOST_ROWS, About, now
 from ml_exporter.web.runbooks import Reads, promql, read_runbooks
 
@@ -72,7 +72,7 @@ def test_a_runbook_of_a_model_has_its_name_and_numbers():
     assert f'ml:feature_psi:significant{{model="{MODEL}",window="1d"}}' in queries(page)
     assert f'feature="{FEATURE}"' in queries(page)
     text = told(page)
-    assert f"ml_feature_psi of {FEATURE} 1d 0.31 – 0.12: 2.58 times –" in text
+    assert f"ml_feature_psi of {FEATURE} 1d 0.31 – 0.12: 2.58 times, since 2023-10-28 or earlier –" in text
     assert "ml_window_rows 1d 12,345" in text
     assert (
         "1d, current: 12,345 predictions, 20 with a label, 2023-11-13 22:13:20 UTC to 2023-11-14 22:13:20 UTC." in text
@@ -210,7 +210,7 @@ def test_many_features_are_cut_and_counted():
     found = now(reads, About(replace(FACTS, features=many)), lambda _: [])
     assert len(found.rows) == MOST_ROWS
     assert found.more == (("ml_feature_psi", 200 - MOST_ROWS),)
-    assert found.rows[0].strength == "199 times"
+    assert found.rows[0].strength == "199 times, since 2023-10-28 or earlier"
 
 
 def test_a_window_counts_where_the_alert_names_none():
@@ -310,3 +310,11 @@ def test_a_page_with_two_hundred_features_is_made_in_little_time():
     started = time.process_time()
     assert get(f"/runbooks/MLFeatureDrift?model={MODEL}", replace(SNAP, facts=Many())).status_code == 200
     print(f"a runbook with 200 features: {time.process_time() - started:.3f} s")
+
+
+def test_a_runbook_leads_to_the_dashboard_of_its_alert_and_to_what_it_reads():
+    here = Outside("https://grafana.test", "https://prometheus.test")
+    page = get(f"/runbooks/MLFeatureDrift?model={MODEL}", replace(SNAP, outside=here)).text
+    links = [html.unescape(str(link)) for link in Tags(page).links if "://" in str(link)]
+    assert links[0] == f"https://grafana.test/d/ml-features?from=now-24h&to=now&var-model={MODEL}"
+    assert links[1].startswith("https://prometheus.test/graph?g0.expr=ml_feature_psi")

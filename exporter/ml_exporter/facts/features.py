@@ -7,24 +7,24 @@ import numpy as np
 
 from ml_exporter.facts.answers import Bin, FeatureFacts, FeaturePoint, FeatureWindow, PsiBin, Summary, Value
 from ml_exporter.facts.models import kind_of
+from ml_exporter.facts.past import Past, Span
 from ml_exporter.facts.seen import seen_values
 from ml_exporter.facts.views import View
 from ml_exporter.facts.windows import absent
 from ml_exporter.facts.words import waiting
 from ml_exporter.layout import CategoryBins, FeatureBins, Layout, NumericBins, Vector
-from ml_exporter.panes import HOUR
 from ml_exporter.records import FEATURE_PREFIX
 from ml_exporter.units import Z_UNIT
 from ml_exporter.vitals import data, drift
 from ml_exporter.vitals.windows import Window
 
-HOURS = 48
 OTHER = "other"
 
 
 def feature_facts(view: View, item: FeatureBins, values: tuple[Value, ...], samples: bool) -> FeatureFacts:
     """One feature; `values` are all those of it. With `samples`, names from the log are shown."""
-    baseline = view.known.baseline
+    baseline, past = view.known.baseline, Past(view)
+    values = tuple(past.dated(values))
     there = {window.name for window in view.of_features}
     names = (name for name in view.known.model.windows.features if name not in there)
     return FeatureFacts(
@@ -36,8 +36,8 @@ def feature_facts(view: View, item: FeatureBins, values: tuple[Value, ...], samp
         summarised(baseline.layout, baseline.vector, item),
         tuple(_window(view, window, item, values) for window in view.of_features),
         {name: absent(view, "current", name) for name in names},
-        tuple(_hours(view, item)),
-        tuple(_days(view, item)),
+        tuple(_point(view, item, span) for span in past.hours),
+        tuple(_point(view, item, span) for span in past.days),
         seen_values(view.counts.unseen.get(item.name), samples) if isinstance(item, CategoryBins) else None,
     )
 
@@ -136,42 +136,11 @@ def _range(lower: float | None, upper: float | None) -> str:
     return f"{lower:g}" if upper <= math.nextafter(lower, math.inf) else f"{lower:g} to {upper:g}"
 
 
-def _hours(view: View, item: FeatureBins) -> Iterator[FeaturePoint]:
-    """The hours up to that of the newest prediction, as far as there are any."""
-    hour_us, newest_us = view.panes.grid.hour_us, view.panes.newest_us
-    last = view.panes.grid.start(HOUR, newest_us)
-    starts = [
-        start for start in range(last - (HOURS - 1) * hour_us, last + 1, hour_us) if start >= view.panes.oldest_us
-    ]
-    for start in starts:
-        vector = view.panes.get((HOUR, start))
-        yield _point(view, item, (start, start + hour_us), view.panes.layout.zeros() if vector is None else vector)
-
-
-def _days(view: View, item: FeatureBins) -> Iterator[FeaturePoint]:
-    for start, vector in days_of(view):
-        yield _point(view, item, (start, start + view.day_us), vector)
-
-
-def days_of(view: View) -> Iterator[tuple[int, Vector]]:
-    """The day by its start, and the sum of its hours, as far as panes are kept, oldest first."""
-    if not view.panes.newest_us:
-        return
-    hour_us, day_us = view.panes.grid.hour_us, view.day_us
-    for day in range(view.panes.oldest_us // day_us * day_us, view.panes.newest_us + 1, day_us):
-        total = view.panes.layout.zeros()
-        for start in range(day, day + day_us, hour_us):
-            vector = view.panes.get((HOUR, start))
-            if vector is not None:
-                total += vector
-        yield day, total
-
-
-def _point(view: View, item: FeatureBins, span: tuple[int, int], vector: Vector) -> FeaturePoint:
-    baseline = view.known.baseline
+def _point(view: View, item: FeatureBins, span: Span) -> FeaturePoint:
+    baseline, vector = view.known.baseline, span.vector
     layout = baseline.layout
     here, there = drift.grouped(baseline, vector, item), drift.grouped(baseline, baseline.vector, item)
     found = drift.compare(here, there, item)
     shift = drift.shift(baseline, vector, item) if isinstance(item, NumericBins) else None
-    bounds = (span[0] / 1e6, span[1] / 1e6)
+    bounds = (span.start_us / 1e6, span.end_us / 1e6)
     return FeaturePoint(*bounds, found.value if found else None, shift, summarised(layout, vector, item))

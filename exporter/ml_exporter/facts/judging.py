@@ -31,6 +31,15 @@ def cannot_be_judged(value: Value) -> bool:
     return value.unit == "ratio" and value.judged in {"excess", "above"} and most >= 1.0
 
 
+def most(value: Value) -> float | None:
+    """The highest share that is not beyond, of values that are judged by what they exceed the reference by."""
+    if value.metric in KNOWN_VALUES:
+        return (value.baseline or 0.0) + MARGIN
+    if value.judged != "excess" or value.critical is None:
+        return None
+    return value.critical + (value.baseline or 0.0)
+
+
 def _should_not_be_there(value: Value) -> bool | None:
     if value.metric not in KNOWN_VALUES or value.value is None:
         return None

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from ml_exporter.facts.answers import DelayBucket, DelayQuantile, LabelCount, LabelDay, LabelFacts, Value
-from ml_exporter.facts.features import days_of
+from ml_exporter.facts.past import Past
 from ml_exporter.facts.views import View
 from ml_exporter.facts.windows import facts_of, matures, missing, roles
 from ml_exporter.layout import Vector
@@ -76,7 +76,7 @@ def _known(seconds: float | None) -> float | None:
 
 def _days(view: View) -> Iterator[LabelDay]:
     layout, settled_us = view.known.baseline.layout, view.at_us - view.known.timing.maturity_us
-    for start, vector in days_of(view):
-        labels, end = layout.cells(vector, "labels"), start + view.day_us
+    for day in Past(view).days:
+        labels = layout.cells(day.vector, "labels")
         counted = (int(labels["joinable"][0]), int(labels["labelled"][0]))
-        yield LabelDay(start / 1e6, end / 1e6, *counted, end <= settled_us)
+        yield LabelDay(day.start_us / 1e6, day.end_us / 1e6, *counted, day.end_us <= settled_us)

@@ -1,12 +1,14 @@
 """Everything of one model."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from ml_exporter.config import VERSION
 from ml_exporter.facts.answers import (
     BaselineFacts,
+    DayValue,
     FeatureSummary,
+    ModelDay,
     ModelFacts,
     SegmentFacts,
     Value,
@@ -14,15 +16,19 @@ from ml_exporter.facts.answers import (
 )
 from ml_exporter.facts.answers.models import FeatureKind
 from ml_exporter.facts.expected import expected
+from ml_exporter.facts.past import Past
 from ml_exporter.facts.reasons import reasons
 from ml_exporter.facts.summaries import drifted, summary
 from ml_exporter.facts.valued import Place, Valuer, in_order, places
 from ml_exporter.facts.views import Known, View, key_of
 from ml_exporter.facts.windows import facts_of, missing, roles, stale
 from ml_exporter.layout import FeatureBins, Layout, NumericBins, Vector
-from ml_exporter.pipeline import learned_windows
+from ml_exporter.pipeline import DAY, learned_windows
 from ml_exporter.statistics.dispersion import state
-from ml_exporter.vitals.windows import Segment, Window
+from ml_exporter.vitals.windows import REFERENCE, Segment, Window
+
+ANSWERS = frozenset(f"ml_prediction_{name}" for name in ("class_ratio", "fallback_ratio", "error_ratio", "psi"))
+"""What is told of the answers of each day."""
 
 
 def full_places(known: Known) -> tuple[Place, ...]:
@@ -46,7 +52,8 @@ def values_of(view: View, full: Iterable[Place], wanted: Callable[[Place], bool]
 
 def model_facts(view: View, full: Iterable[Place]) -> ModelFacts:
     """One model; `full` are the places that it has a value at when all its windows are full."""
-    values = values_of(view, full, lambda place: True)
+    past = Past(view)
+    values = tuple(past.dated(values_of(view, full, lambda place: True)))
     whole = [item for item in values if "segment" not in item.labels]
     return ModelFacts(
         view.at_us / 1e6,
@@ -61,6 +68,7 @@ def model_facts(view: View, full: Iterable[Place]) -> ModelFacts:
         _features(view, whole),
         view.exported.series,
         view.exported.dropped,
+        tuple(_days(view, past, whole)),
     )
 
 
@@ -107,6 +115,30 @@ def _segment(view: View, part: Segment, values: Iterable[Value]) -> SegmentFacts
     own = {"segment_by": part.by, "segment": part.value}
     found = (item for item in values if own.items() <= item.labels.items())
     return SegmentFacts(part.by, part.value, _rows(view, part.current), tuple(found))
+
+
+def _days(view: View, past: Past, values: Iterable[Value]) -> Iterator[ModelDay]:
+    """Its days, with those of its values that a page draws."""
+    drawn = [Place(value.metric, DAY, value.labels) for value in values if value.window == DAY and _is_drawn(value)]
+    matured_us, ended_us = past.settled_us("quality"), past.settled_us("volume")
+    for day in past.days:
+        labelled = day.end_us <= matured_us
+        found = [past.on(day, place) for place in drawn]
+        shown = tuple(
+            DayValue(item.metric, item.labels, item.value, item.lower, item.upper)
+            for item in found
+            if item.value is not None and (labelled or item.area != "quality")
+        )
+        bounds = (day.start_us / 1e6, day.end_us / 1e6)
+        yield ModelDay(
+            *bounds, rows_of(view.known.baseline.layout, day.vector), day.end_us <= ended_us, labelled, shown
+        )
+
+
+def _is_drawn(value: Value) -> bool:
+    if value.metric in ANSWERS:
+        return value.labels.get("baseline", REFERENCE) == REFERENCE
+    return "class" not in value.labels and value.area in {"quality", "latency"} and value.metric != "ml_labelled_rows"
 
 
 def _features(view: View, values: Iterable[Value]) -> tuple[FeatureSummary, ...]:

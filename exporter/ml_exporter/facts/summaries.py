@@ -7,6 +7,7 @@ from ml_exporter.facts.answers import ModelSummary, Value
 from ml_exporter.facts.answers.models import State
 from ml_exporter.facts.companions import CRITICAL, area
 from ml_exporter.facts.judging import is_beyond
+from ml_exporter.facts.past import Past
 from ml_exporter.facts.valued import Valuer, in_order, places
 from ml_exporter.facts.views import View
 from ml_exporter.facts.windows import matures
@@ -38,7 +39,7 @@ def summary(view: View) -> ModelSummary:
         len(layout.features),
         tuple(name for name, reached in strengths.items() if reached > 1.0),
         tuple(dict.fromkeys(value.labels["feature"] for value in _data(view) if is_beyond(value))),
-        tuple(_outcome(view)),
+        tuple(Past(view).dated(_outcome(view))),
     )
 
 

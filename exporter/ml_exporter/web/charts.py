@@ -5,12 +5,12 @@ colour alone: the reference is an outline and the present is filled. Text is esc
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from .words import number, share, utc, visible
+from .words import share, utc, visible
 
 WIDTH, LEFT, RIGHT = 640.0, 60.0, 8.0
 _BARS_HEIGHT, _BARS_TOP, _BARS_BOTTOM = 246.0, 20.0, 86.0
@@ -34,16 +34,12 @@ class Bar:
 class Points:
     """A value over time: Unix seconds and values, None where there was none, and the limits to draw with their names.
 
-    Values are ratios if `is_share`, which chooses how they are written.
+    `write` puts a value into words.
     """
 
     points: Sequence[tuple[float, float | None]]
     limits: Sequence[tuple[str, float | None]] = ()
-    is_share: bool = True
-
-    def text(self, value: float | None) -> str:
-        """A value as words."""
-        return share(value) if self.is_share else number(value)
+    write: Callable[[float | None], str] = share
 
 
 def histogram(bars: Sequence[Bar], about: str) -> Markup:
@@ -100,7 +96,7 @@ class _Scale:
     @staticmethod
     def of(times: Sequence[float], values: Sequence[float]) -> "_Scale":
         low, high = min(values), max(values)
-        if (low > 0 and low < 0.8 * high) or low == high > 0:
+        if (low > 0 and low < 0.9 * high) or low == high > 0:
             low = 0.0
         if low == high:
             low, high = (0.0, 1.0) if low == 0 else (low, 0.0)
@@ -186,7 +182,7 @@ def _frame(scale: _Scale, values: Points) -> Iterator[Markup]:
     yield Markup('<path class="axis" d="M{:g} {:g}V{:g}H{:g}"/>').format(LEFT, _LINE_TOP, floor, _LINE_WIDTH - RIGHT)
     for value in (scale.low, scale.high):
         y = scale.y(value) + 4
-        yield Markup('<text x="{:g}" y="{:g}" text-anchor="end">{}</text>').format(LEFT - 6, y, values.text(value))
+        yield Markup('<text x="{:g}" y="{:g}" text-anchor="end">{}</text>').format(LEFT - 6, y, values.write(value))
     for at, anchor in ((scale.since, "start"), (scale.until, "end")):
         place = (scale.x(at), _LINE_HEIGHT - 6, anchor)
         yield Markup('<text x="{:g}" y="{:g}" text-anchor="{}">{}</text>').format(*place, utc(at)[5:16])

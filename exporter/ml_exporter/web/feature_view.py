@@ -7,8 +7,8 @@ from ..facts.answers import FeatureFacts, FeatureWindow, Value
 from ..facts.judging import is_beyond
 from ..vitals.windows import REFERENCE
 from .bins import Histogram, full_histogram, psi_histogram
-from .rows import Row, rows_of, text, title
-from .since import since
+from .rows import Row, rows_of
+from .sentences import feature_sentences
 from .trends import feature_trends
 from .words import number
 
@@ -21,9 +21,10 @@ class WindowView:
     psi: Histogram
     full: Histogram | None
     rows: tuple[Row, ...]
-    verdict: str
-    moved: bool
-    """Whether anything of it is beyond its noise."""
+    moved: tuple[str, ...]
+    """In sentences, what of it is beyond its noise, and since when."""
+    drift: str
+    """In words, whether it drifted; empty where that was said."""
 
 
 def feature_view(facts: FeatureFacts) -> Mapping[str, object]:
@@ -37,40 +38,27 @@ def feature_view(facts: FeatureFacts) -> Mapping[str, object]:
 
 
 def _window_view(facts: FeatureFacts, window: FeatureWindow) -> WindowView:
-    psi = psi_histogram(facts, window)
     return WindowView(
         window,
-        psi,
+        psi_histogram(facts, window),
         full_histogram(facts, window),
         rows_of(window.values),
-        _verdict(facts, window),
-        any(map(is_beyond, window.values)),
+        tuple(feature_sentences(window.values, window.name)),
+        _drift(window),
     )
 
 
-def _verdict(facts: FeatureFacts, window: FeatureWindow) -> str:
-    """In words, whether the feature drifted, what else of it is beyond its noise, and since when."""
+def _drift(window: FeatureWindow) -> str:
+    """Why there is no PSI, that it is within its noise floor, or what is odd about the floor."""
     found = next((value for value in window.values if _is_psi(value)), None)
     if window.psi is None:
-        words = f"No PSI: {window.missing.get('psi', 'nothing to compare')}."
-    elif found is None or found.critical is None or found.strength is None:
-        words = f"PSI {number(window.psi)}; there is no noise floor to judge it by."
-    else:
-        judged = "beyond" if found.strength > 1 else "within"
-        times = f" ({number(found.strength)} times)" if found.strength > 1 else ""
-        words = f"PSI {number(window.psi)} is {judged} the noise floor of {number(found.critical)}{times}"
-        words += f"{_began(facts, found) if found.strength > 1 else ''}."
-        short = f" A floor above 1 says that {window.name} is too short to show drift of this feature."
-        words += short if found.critical > 1 else ""
-    others = [value for value in window.values if is_beyond(value) and value is not found]
-    texts = [f"{title(value.metric)} {text(value, value.value)} is beyond its noise" for value in others]
-    dated = [words + _began(facts, value) for words, value in zip(texts, others, strict=True)]
-    return words + (f" {'; '.join(dated)}." if dated else "")
-
-
-def _began(facts: FeatureFacts, value: Value) -> str:
-    found = since(facts, value)
-    return f", {found}" if found else ""
+        return f"No PSI: {window.missing.get('psi', 'nothing to compare')}."
+    if found is None or found.critical is None or found.strength is None:
+        return f"PSI {number(window.psi)}; there is no noise floor to judge it by."
+    floor = f"the noise floor of {number(found.critical)}"
+    within = "" if is_beyond(found) else f"PSI {number(window.psi)} is within {floor}."
+    short = f"A floor above 1 says that {window.name} is too short to show drift of this feature."
+    return f"{within} {short}".strip() if found.critical > 1 else within
 
 
 def _is_psi(value: Value) -> bool:

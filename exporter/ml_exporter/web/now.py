@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..facts.answers import ModelFacts, Value, WindowFacts
 from ..vitals.windows import REFERENCE
+from .rows import since
 from .runbooks import Reads
 from .words import NONE, duration, number, share, utc, visible
 
@@ -116,7 +117,7 @@ def _row(item: Value) -> Row:
         write(item.value) if item.value is not None else item.missing.get("value", NONE),
         interval if item.lower is not None else item.missing.get("interval", NONE),
         write(item.critical) if item.critical is not None else limits or item.missing.get("critical", NONE),
-        "" if item.strength is None else f"{number(item.strength)} times",
+        "" if item.strength is None else ", ".join(filter(None, (f"{number(item.strength)} times", since(item.since)))),
         bool(item.beyond),
         write(item.baseline) if item.baseline is not None else item.missing.get("baseline", NONE),
     )

@@ -131,7 +131,10 @@ class Pages:
             book.name: runbook_path(book.name, filled if PLACEHOLDER in book.text else {})
             for book in self._runbooks.values()
         }
-        return self._render("runbooks.html", at, shelves=shelves(self._runbooks.values()), model=model, paths=paths)
+        outside = at.outside.links("ml-alerts", "ALERTS", **filled)
+        return self._render(
+            "runbooks.html", at, outside=outside, shelves=shelves(self._runbooks.values()), model=model, paths=paths
+        )
 
     def runbook(self, at: At, name: str, asked: Asked, reported: Reported) -> str | None:
         """One runbook, or None if there is none of this name.
@@ -166,7 +169,9 @@ class Pages:
             "feature_path": feature_path(model, feature),
             "paths": {each: feature_path(model, each) for each in features},
         }
-        return self._render("runbook.html", at, **values)
+        series = next(iter(book.reads.metrics), "ml_model_info")
+        outside = at.outside.links(book.dashboard or "ml-alerts", series, **names)
+        return self._render("runbook.html", at, outside=outside, **values)
 
     def not_found(self, at: At) -> str:
         """The page for every other path."""

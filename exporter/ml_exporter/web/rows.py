@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..facts.answers import Value
+from ..facts.answers import Since, Value
 from ..facts.judging import KNOWN_VALUES, MARGIN, cannot_be_judged, is_beyond
 from ..vitals.windows import REFERENCE
-from .words import duration, number, share
+from .words import duration, number, share, utc
 
 _TITLES = {
     "ml_feature_null_ratio": "Nulls",
@@ -21,6 +21,7 @@ _PREFIXES = ("ml_", "feature_", "prediction_", "window_")
 _SUFFIXES = ("_ratio", "_seconds", "_sigmas")
 _SPELLED = {"psi": "PSI", "js": "JS", "ks": "KS", "f1": "F1", "roc": "ROC", "auc": "AUC", "r2": "R²"}
 _REASONS = {"interval": "no interval: {}", "estimated": "no estimate: {}", "critical": "no noise floor: {}"}
+_DAY, _HOUR = 86400, 3600
 _KNOWN_FROM_PAGE = ("feature", "segment_by", "segment")
 
 
@@ -42,6 +43,10 @@ class Row:
     notes: tuple[str, ...]
     """Why something is missing, and what else it can be compared with."""
     beyond: bool | None
+    since: str
+    """Since when it is beyond, in words."""
+    no_control: str
+    """Why it has no control limits."""
 
 
 def rows_of(values: Iterable[Value]) -> tuple[Row, ...]:
@@ -71,6 +76,20 @@ def text(value: Value, amount: float | None) -> str:
     return {"ratio": share, "seconds": duration}.get(value.unit, number)(amount)
 
 
+def since(found: Since | None) -> str:
+    """Since when, in words; empty where nobody knows.
+
+    >>> since(Since(1_700_006_400.0, "day", True, None)), since(Since(1_700_010_000.0, "hour", False, 0.0))
+    ('since 2023-11-15 or earlier', 'since 2023-11-15 01:00 UTC')
+    """
+    if found is None:
+        return ""
+    when = utc(found.at)
+    when = when[:10] if found.at % _DAY == 0 and found.span == "day" else when
+    when = f"{when[:16]} UTC" if found.at % _HOUR == 0 and found.span == "hour" else when
+    return f"since {when}{' or earlier' if found.or_earlier else ''}"
+
+
 def _row(value: Value) -> Row:
     about = ", ".join(filter(None, (_label(key, item) for key, item in value.labels.items())))
     with_interval = value.lower is not None and value.upper is not None
@@ -86,6 +105,8 @@ def _row(value: Value) -> Row:
         "" if value.baseline is None else text(value, value.baseline),
         tuple(_notes(value)),
         is_beyond(value),
+        since(value.since),
+        value.missing.get("control", ""),
     )
 
 
@@ -124,7 +145,8 @@ def _limit(value: Value) -> str:
 
 def _notes(value: Value) -> Iterator[str]:
     for what, reason in value.missing.items():
-        yield _REASONS.get(what, "{}").format(reason)
+        if what != "control":
+            yield _REASONS.get(what, "{}").format(reason)
     if value.previous_30d is not None:
         yield f"30 days before: {text(value, value.previous_30d)}"
     if value.estimated is not None:

@@ -23,6 +23,7 @@ _KIND = re.compile(r"<!-- Layer (\w+), severity ([\w, ]+)\. -->")
 _MEANING = re.compile(r"^## Meaning\n\n(.+?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
 PLACEHOLDER = "$model"
 """What a runbook about models has in its queries."""
+_DASHBOARD = re.compile(r"opens the dashboard `(ml-[a-z]+)`")
 _PLACEHOLDER = re.compile(r"\$(model|feature)\b")
 _TITLE = re.compile(r"\A# .*\n")
 _ESCAPED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -50,6 +51,8 @@ class Runbook:
     severities: tuple[str, ...] = ()
     meaning: str = ""
     """Its first sentence."""
+    dashboard: str = ""
+    """The uid of the dashboard that its alert opens."""
 
 
 def read_runbooks(folder: Path | None) -> Mapping[str, Runbook]:
@@ -61,9 +64,17 @@ def read_runbooks(folder: Path | None) -> Mapping[str, Runbook]:
 
 def _book(name: str, text: str) -> Runbook:
     below, kind = _TITLE.sub("", _COMMENT.sub("", text)), _KIND.search(text)
-    meaning = _MEANING.search(below)
+    meaning, dashboard = _MEANING.search(below), _DASHBOARD.search(text)
     layer, severities = (kind[1], tuple(kind[2].split(", "))) if kind else ("", ())
-    return Runbook(name, below, _reads(text), layer, severities, " ".join(meaning[1].split()) if meaning else "")
+    return Runbook(
+        name,
+        below,
+        _reads(text),
+        layer,
+        severities,
+        " ".join(meaning[1].split()) if meaning else "",
+        dashboard[1] if dashboard else "",
+    )
 
 
 def _reads(text: str) -> Reads:

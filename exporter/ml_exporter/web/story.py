@@ -1,16 +1,16 @@
 """What a model's facts come to, in sentences: whether something moved, and whether it is pipeline, data or model."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ..facts.answers import FeatureSummary, ModelFacts, ModelSummary, Value
-from ..facts.judging import is_beyond
-from ..vitals.windows import REFERENCE
-from .rows import text, title
+from ..facts.answers import FeatureSummary, ModelFacts, ModelSummary
+from .sentences import beyond, feature_sentences, sentence, sentences
 from .words import counted
 
 BAD, LOOK, GOOD, WAIT = "bad", "look", "good", "wait"
+MOST_TOLD = 4
+"""How much of a kind is told at the head of a page."""
 _ORDER = {BAD: 0, LOOK: 1, WAIT: 2, GOOD: 3}
 _OUTCOME = frozenset({"quality", "latency"})
 _TOGETHER = "Inputs moved together with the outcome: look at these features first."
@@ -38,6 +38,8 @@ class Finding:
     """`Pipeline`, `Outcome`, `Data`, ...: where it is."""
     text: str
     features: tuple[str, ...] = ()
+    is_about: bool = False
+    """Whether the text is about its only feature, which is named before it."""
 
 
 def level_of(summary: ModelSummary) -> str:
@@ -57,7 +59,7 @@ def rank(summary: ModelSummary) -> tuple[int, str, str]:
 
 def outcome_of(summary: ModelSummary) -> tuple[str, ...]:
     """What is wrong with quality and latency of a model in a list, in sentences."""
-    return tuple(_sentence(value) for value in beyond(summary.outcome))
+    return tuple(sentence(value) for value in beyond(summary.outcome))
 
 
 def findings(facts: ModelFacts) -> tuple[Finding, ...]:
@@ -67,9 +69,9 @@ def findings(facts: ModelFacts) -> tuple[Finding, ...]:
     main = main_window(facts)
     return (
         *_pipeline(facts),
-        *(Finding(LOOK, "Outcome", text) for text in _sentences(outcome, main)),
-        *_features(facts.features),
-        *(Finding(LOOK, "Answers and rows", text) for text in _sentences(others, main)),
+        *(Finding(LOOK, "Outcome", text) for text in sentences(outcome, main)),
+        *_features(facts.features, main),
+        *(Finding(LOOK, "Answers and rows", text) for text in sentences(others, main)),
     )
 
 
@@ -87,18 +89,16 @@ def conclusion(facts: ModelFacts, found: Sequence[Finding]) -> str:
     return _CONCLUSIONS[drifted, "Outcome" in kinds, facts.summary.last_label_at is not None] if found else ""
 
 
-def told(found: Sequence[Finding], most: int = 4) -> Iterator[Finding]:
-    """Findings to be read at once: so many of each kind, and how many more there are."""
+def told(found: Sequence[Finding]) -> Iterator[Finding]:
+    """Findings to be read at once: a few of each kind, and how many more there are."""
     for what, same in groupby(found, key=lambda item: item.what):
         listed = list(same)
-        yield from listed[:most]
-        if len(listed) > most:
-            yield Finding(listed[-1].level, what, f"{len(listed) - most:,} more, marked below")
-
-
-def beyond(values: Iterable[Value]) -> list[Value]:
-    """The values that are beyond what they are judged by."""
-    return [value for value in values if is_beyond(value)]
+        yield from listed[:MOST_TOLD]
+        rest = listed[MOST_TOLD:]
+        if any(item.features for item in rest):
+            yield from rest
+        elif rest:
+            yield Finding(rest[-1].level, what, f"{len(rest):,} more, marked below")
 
 
 def main_window(facts: ModelFacts) -> str:
@@ -114,33 +114,15 @@ def _pipeline(facts: ModelFacts) -> Iterator[Finding]:
         yield Finding(BAD, "Pipeline", facts.stale)
 
 
-def _sentences(values: Iterable[Value], main: str) -> Iterator[str]:
-    """A sentence for each vital that is beyond something, of the main window if it is, with the other windows named."""
-    found: dict[tuple[str, str], list[Value]] = {}
-    for value in beyond(values):
-        found.setdefault((value.metric, _about(value)), []).append(value)
-    for same in found.values():
-        first = next((value for value in same if value.window == main), same[-1])
-        others = ", ".join(dict.fromkeys(value.window for value in same if value.window != first.window))
-        yield _sentence(first) + (f"; also over {others}" if others else "")
-
-
-def _features(features: Sequence[FeatureSummary]) -> Iterator[Finding]:
-    for area, words in (("data", "missing, unreadable or unknown values"), ("drift", "distributed differently")):
-        names = tuple(item.name for item in features if beyond(value for value in item.values if value.area == area))
-        if names:
-            count = f"{len(names):,} of {counted(len(features), 'feature')}"
-            yield Finding(LOOK, "Data", f"{count}: {words}, beyond the noise of the reference.", names)
-
-
-def _about(value: Value) -> str:
-    return ", ".join(item for key, item in value.labels.items() if key != "baseline" or item != REFERENCE)
-
-
-def _sentence(value: Value) -> str:
-    about, over = _about(value), f" over {value.window}" if value.window else ""
-    ends = () if value.lower is None or value.upper is None else (value.lower, value.upper)
-    interval = f" (95 %: {' to '.join(text(value, end) for end in ends)})" if ends else ""
-    against = "" if value.baseline is None else f", {text(value, value.baseline)} in the reference"
-    name = title(value.metric) + (f" of {about}" if about else "")
-    return f"{name} is {text(value, value.value)}{over}{interval}{against}"
+def _features(features: Sequence[FeatureSummary], main: str) -> Iterator[Finding]:
+    """A finding for each feature that moved, those with missing or wrong values first; beyond the first few, names."""
+    moved = [(item, beyond(item.values)) for item in features]
+    moved = sorted(
+        ((item, found) for item, found in moved if found),
+        key=lambda pair: all(value.area != "data" for value in pair[1]),
+    )
+    for item, found in moved[:MOST_TOLD]:
+        yield Finding(LOOK, "Data", "; ".join(feature_sentences(found, main)), (item.name,), True)
+    if len(moved) > MOST_TOLD:
+        names = tuple(item.name for item, _ in moved[MOST_TOLD:])
+        yield Finding(LOOK, "Data", f"{counted(len(names), 'more feature')} of {len(features):,} moved:", names)

@@ -14,9 +14,9 @@ from ..facts.answers import (
 from ..facts.judging import is_beyond
 from ..vitals.windows import REFERENCE
 from .charts import Bar, histogram
-from .rows import Row, rows_of, text, title
+from .rows import Row, rows_of, since, text, title
 from .story import GOOD, Finding, conclusion, findings, level_of, main_window, outcome_of, rank, told
-from .trends import coverage
+from .trends import coverage, model_trend
 from .words import duration, number
 
 MOST_FEATURES, MOST_SEGMENTS, MOST_COLUMNS, MOST_ROWS = 20, 50, 6, 100
@@ -39,6 +39,8 @@ class FeatureRow:
     noise: str
     cells: tuple[tuple[str, bool], ...]
     """Nulls, unreadable, out of range or unseen, mean shift: each with whether it is beyond its noise."""
+    since: str
+    """Since when its drift is beyond its noise."""
     remark: str
 
 
@@ -99,6 +101,7 @@ def model_view(facts: ModelFacts) -> Mapping[str, object]:
             default="",
         ),
         "segments": _pivot(facts.segments),
+        "trend": model_trend(facts),
     }
 
 
@@ -156,6 +159,7 @@ def _feature_row(item: FeatureSummary, lengths: Mapping[str, float]) -> FeatureR
         number(None if psi is None else psi.value),
         number(None if psi is None else psi.critical),
         cells,
+        "" if psi is None else since(psi.since),
         "; ".join(reasons),
     )
 

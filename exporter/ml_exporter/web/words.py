@@ -30,13 +30,15 @@ def utc(seconds: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """A number with three digits that count, a count with all of them.
+    """A number with three digits that count, a count with all of them; what only rounding left is nothing.
 
-    >>> number(1234567), number(0.123456), number(-2.0), number(1e300), number(float("nan")), number(None)
-    ('1,234,567', '0.123', '-2', '1e+300', '–', '–')
+    >>> number(1234567), number(0.123456), number(-2.0), number(1e300), number(2e-17), number(None)
+    ('1,234,567', '0.123', '-2', '1e+300', '0', '–')
     """
     if value is None or not math.isfinite(value):
         return NONE
+    if abs(value) < 1e-12:
+        return "0"
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.3g}"

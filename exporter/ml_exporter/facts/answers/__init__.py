@@ -17,7 +17,9 @@ from ml_exporter.facts.answers.features import (
 from ml_exporter.facts.answers.labels import DelayBucket, DelayQuantile, LabelCount, LabelDay, LabelFacts
 from ml_exporter.facts.answers.models import (
     BaselineFacts,
+    DayValue,
     FeatureSummary,
+    ModelDay,
     ModelFacts,
     Models,
     ModelSummary,
@@ -25,12 +27,13 @@ from ml_exporter.facts.answers.models import (
     VersionFacts,
 )
 from ml_exporter.facts.answers.rows import Outlier, OutlierFacts, Rejected, RejectedLine, Rejection, SourceFacts
-from ml_exporter.facts.answers.values import Control, Value, WindowFacts
+from ml_exporter.facts.answers.values import Control, Since, Value, WindowFacts
 
 __all__ = [
     "BaselineFacts",
     "Bin",
     "Control",
+    "DayValue",
     "DelayBucket",
     "DelayQuantile",
     "FeatureFacts",
@@ -40,6 +43,7 @@ __all__ = [
     "LabelCount",
     "LabelDay",
     "LabelFacts",
+    "ModelDay",
     "ModelFacts",
     "ModelSummary",
     "Models",
@@ -52,6 +56,7 @@ __all__ = [
     "SeenValue",
     "SeenValues",
     "SegmentFacts",
+    "Since",
     "SourceFacts",
     "Summary",
     "Value",

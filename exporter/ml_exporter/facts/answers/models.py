@@ -125,6 +125,40 @@ class FeatureSummary:
 
 
 @dataclass(frozen=True)
+class DayValue:
+    """One vital over one day."""
+
+    metric: str
+    """The metric."""
+    labels: Mapping[str, str]
+    """The other labels of the series: `class`, `q`."""
+    value: float
+    """The value over this day."""
+    lower: float | None
+    """Lower end of the 95 % interval."""
+    upper: float | None
+    """Upper end of the 95 % interval."""
+
+
+@dataclass(frozen=True)
+class ModelDay:
+    """One day of a model."""
+
+    start_at: float
+    """Where it starts, Unix seconds."""
+    end_at: float
+    """Where it ends, Unix seconds."""
+    rows: int
+    """Predictions in it."""
+    complete: bool
+    """Whether it is over."""
+    labels_complete: bool
+    """Whether all its labels should be there. Before, there is no quality."""
+    values: tuple[DayValue, ...]
+    """Quality and latency of the whole model, class shares, default answers, errors, and the PSI of its answers."""
+
+
+@dataclass(frozen=True)
 class ModelFacts:
     """Everything of one model."""
 
@@ -152,3 +186,5 @@ class ModelFacts:
     """Series that it exports."""
     series_dropped: int
     """Values that are shown here, but not exported: beyond the limit of series."""
+    days: tuple[ModelDay, ...] = ()
+    """Its days as far as panes are kept, oldest first."""

@@ -7,6 +7,7 @@ from typing import Literal
 Area = Literal["volume", "data", "drift", "predictions", "latency", "quality", "labels", "versions"]
 Role = Literal["current", "matured", "arrived"]
 Judged = Literal["above", "either side", "excess", "difference", "factor"]
+Span = Literal["hour", "day"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,20 @@ class Control:
     """The upper limit."""
     range: float | None
     """The largest step from one day to the next; none where steps are not judged."""
+
+
+@dataclass(frozen=True)
+class Since:
+    """Since when a value is beyond what it is judged by."""
+
+    at: float
+    """Where the first hour or day that was beyond begins, Unix seconds."""
+    span: Span
+    """Whether hours or days were judged."""
+    or_earlier: bool
+    """Whether none before it can be judged, so that it may have begun earlier."""
+    before: float | None
+    """The value over the day before; none where there is none."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +83,10 @@ class Value:
     """Realised minus estimated over the last matured window."""
     control: Control | None = None
     """The control limits."""
+    since: Since | None = None
+    """Since when it is beyond its critical value or control limits, or worse than the reference; none where it is not,
+    or where nobody knows. Known of the whole model and its features over `1d`, and of nulls and their like over `1h`.
+    """
     missing: Mapping[str, str] = field(default_factory=dict)
     """Why something is absent, in words with numbers, by what: `value`, `critical`, `interval`, `baseline`,
     `estimated`, `control`; `noise`: what a critical value takes for granted; `alert`: why no alert reads the value.
