@@ -175,6 +175,14 @@ def test_a_feature_draws_the_noise_floor_that_it_is_judged_by() -> None:
     assert "noise floor" in svg
 
 
+def test_a_feature_without_rows_is_not_said_to_be_well() -> None:
+    (window,) = NUMERIC.windows
+    empty = replace(window, values=(), psi=None, psi_bins=(), summary=replace(window.summary, rows=0))
+    page = text_of(get(PAGES["feature"], Changed(asked="feature", answer=replace(NUMERIC, windows=(empty,)))).text)
+    assert "… No rows over 1d." in page
+    assert "✓" not in page
+
+
 def test_sources_without_rejected_rows_take_one_line_each() -> None:
     rejected = ExampleFacts().rejected()
     clean = replace(rejected.sources[0], name="clean", rejections=(), rows_rejected=0, files_lost=0, up=True)

@@ -32,6 +32,8 @@ class Row:
     interval: str
     critical: str
     strength: str
+    since: str
+    """Since when it is beyond, in words."""
     beyond: bool
     baseline: str
 
@@ -117,7 +119,8 @@ def _row(item: Value) -> Row:
         write(item.value) if item.value is not None else item.missing.get("value", NONE),
         interval if item.lower is not None else item.missing.get("interval", NONE),
         write(item.critical) if item.critical is not None else limits or item.missing.get("critical", NONE),
-        "" if item.strength is None else ", ".join(filter(None, (f"{number(item.strength)} times", since(item.since)))),
+        "" if item.strength is None else f"{number(item.strength)} times",
+        since(item.since),
         bool(item.beyond),
         write(item.baseline) if item.baseline is not None else item.missing.get("baseline", NONE),
     )
@@ -127,7 +130,7 @@ def _plain(metric: str, labels: Mapping[str, str], value: float) -> Row:
     """A sample that no fact is about."""
     unit = "ratio" if metric.endswith("_ratio") else "seconds" if metric.endswith("_seconds") else ""
     window, feature = labels.get("window", NONE), labels.get("feature", "")
-    return Row(metric, feature, _labels(labels), window, _writing(metric, unit)(value), NONE, NONE, "", False, NONE)
+    return Row(metric, feature, _labels(labels), window, _writing(metric, unit)(value), NONE, NONE, "", "", False, NONE)
 
 
 def _writing(metric: str, unit: str) -> Callable[[float | None], str]:
