@@ -2,8 +2,9 @@
 
     python examples/01-flights/detection.py --out docs/detection.md
 
-It needs promtool and amtool (`make tools`) and some ten minutes on two cores; `--step-minutes 15` takes about three
-times as long.
+It needs promtool and amtool (`make tools`) and some twenty minutes on two cores; `--step-minutes 60` takes a third of
+that. What earlier tables said is in detection_before.yaml: the verdict of the last of them stands beside the new one,
+and all of them on the page that `detection_before.py` writes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
 
+import detection_before
+from detection_before import Table
 from flights import REFERENCE_FROM, SERVING_FROM, prepared_table
 from write_logs import Compression, Log, between, label_log, microseconds, prediction_log, write_log
 
@@ -44,12 +47,12 @@ SIZES = ("small", "middle", "large")
 HOUR_US = 3_600_000_000
 LAST_WEEK = ("volume_drop", "volume_surge", "duplicate_traffic", "clock_skew", "log_stuck")
 """Faults of the stream: the rules that notice them look back a week, so their drills begin so much earlier."""
-STEP_MINUTES = 60
+STEP_MINUTES = 15
 FINE_MINUTES = 15
 FINE = ("exporter_dead",)
 """Faults that are seen at every quarter of an hour at least: an hour without samples is one evaluation of an hour."""
-PART = 30
-"""How many faults one process drills."""
+PART = 7
+"""How many faults one process drills, each at every size: they share the clean logs, and the last process ends soon."""
 Row = dict[str, Any]
 
 ROUTING = """# No ladder: escalation counts minutes, and the rules are evaluated more seldom here.
@@ -77,12 +80,13 @@ look back a week. The flights know no errors, so their log got a column that say
 one (negative: over before the fix; never: beyond the end of the drill). Alerts in brackets were beyond their limit, but
 not for long enough to fire, so whatever is named at all was beyond its limit; **bold** ones page. What fires on the
 clean logs is left out {clean}; for two clean months see [why](why.md#what-fires-on-clean-days-before-and-after).
-[Drills](drills.md) says what the verdicts mean.
+`before` is the verdict of the table before this one; [what was noticed before](detection-before.md) has all tables and
+what changed between them. [Drills](drills.md) says what the verdicts mean.
 
 {summary}
 
-| fault | size | layer | verdict | after | resolved | alerts |
-|---|---|---|---|---|---|---|
+| fault | size | layer | before | verdict | after | resolved | alerts |
+|---|---|---|---|---|---|---|---|
 """
 
 
@@ -112,28 +116,36 @@ def without_errors(log: Log) -> Log:
     return Log(log.due_us, [line[:-1] + ', "error": false}' for line in log.lines])
 
 
-def part(names: Sequence[str], size: str, folder: Path, tools: Path, step_minutes: int) -> list[Row]:
-    """Drills some faults of one size in the logs of a folder."""
+def part(names: Sequence[str], sizes: Sequence[str], folder: Path, tools: Path, step_minutes: int) -> list[Row]:
+    """Drills some faults that begin alike in the logs of a folder."""
     lead = 8 * 24 if names[0] in LAST_WEEK else 6
     step = min(step_minutes, FINE_MINUTES) if names[0] in FINE else step_minutes
     lengths = Lengths(lead * HOUR_US, 48 * HOUR_US, 30 * HOUR_US, step * 60_000_000)
-    tasks = [Task(BY_NAME[name], BY_NAME[name].sizes[SIZES.index(size)]) for name in names]
+    asked = [(name, size) for name in names for size in sizes]
+    tasks = [Task(BY_NAME[name], BY_NAME[name].sizes[SIZES.index(size)]) for name, size in asked]
     settings = Settings(thresholds=folder / "thresholds.yaml", routing=folder / "routing.yaml")
     loaded = load(folder / "ml-exporter.yaml")
     result = offline(loaded, MODEL, Offline(tasks, lengths, START_US, settings, tools, 1), lambda _: None)
-    return rows(result, size)
+    return rows(result, [size for _, size in asked])
 
 
-def rows(result: Result, size: str) -> list[Row]:
+def rows(result: Result, sizes: Sequence[str]) -> list[Row]:
     """What a row of the table needs, of every drill."""
     clean = sorted({item.name for item in heard(result.clean)})
+    before = detection_before.read().tables[-1]
     plan = result.schedule
     when = {"start": iso(plan.start_us), "stop": iso(plan.stop_us), "end": iso(plan.end_us)}
     return [
-        {"fault": item.fault.name, "size": size, "verdict": item.verdict, "cells": cells(item, size), "clean": clean}
+        {
+            "fault": item.fault.name,
+            "size": size,
+            "verdict": item.verdict,
+            "cells": cells(item, size, before),
+            "clean": clean,
+        }
         | {"layers": layers(item)}
         | when
-        for item in result.drills
+        for item, size in zip(result.drills, sizes, strict=True)
     ]
 
 
@@ -142,8 +154,8 @@ def layers(drilled: Drilled) -> list[str]:
     return sorted({alert.label("layer") for alert in (*(item.alert for item in drilled.seen), *drilled.pending)})
 
 
-def cells(drilled: Drilled, size: str) -> list[str]:
-    """The cells of a drill."""
+def cells(drilled: Drilled, size: str, before: Table) -> list[str]:
+    """The cells of a drill; the table `before` has the verdict of then."""
     fault, first = drilled.fault, drilled.noticed
     ends = [item.resolved_seconds for item in drilled.seen if item.alert.label("layer") == fault.layer]
     last = None if None in ends else max((end for end in ends if end is not None), default=None)
@@ -151,6 +163,7 @@ def cells(drilled: Drilled, size: str) -> list[str]:
         fault.name + ("" if fault.is_fault else " (no fault)"),
         f"{size}: {drilled.size:g}",
         fault.layer,
+        before.rows[fault.name, size].verdict,
         drilled.verdict,
         duration(first.after_seconds) if first else "",
         duration(last) if ends else "",
@@ -188,7 +201,7 @@ def table(found: Sequence[Row], step_minutes: int) -> str:
 
 def summary(found: Sequence[Row]) -> Iterator[str]:
     """How many faults of each size were noticed, and which were not."""
-    for size in SIZES:
+    for size in dict.fromkeys(row["size"] for row in found):
         faults = [row for row in found if BY_NAME[row["fault"]].is_fault and row["size"] == size]
         missed = [f"{row['fault']} ({row['verdict']})" for row in faults if row["verdict"] != "noticed"]
         noticed = f"{len(faults) - len(missed)} of {len(faults)} faults are noticed by an alert of their layer"
@@ -207,28 +220,27 @@ def summary(found: Sequence[Row]) -> Iterator[str]:
     )
 
 
-def parts() -> Iterator[tuple[str, list[str]]]:
-    """What each process drills: some faults that begin alike, of one size."""
-    long = [name for name in BY_NAME if name in LAST_WEEK]
+def parts() -> Iterator[Sequence[str]]:
+    """What each process drills: some faults that begin alike. The ones that take longest come first."""
+    yield LAST_WEEK
     short = [name for name in BY_NAME if name not in (*LAST_WEEK, *FINE)]
-    for size in SIZES:
-        for names in (long, short, FINE):
-            for first in range(0, len(names), PART):
-                yield size, list(names[first : first + PART])
+    yield from (short[first : first + PART] for first in range(0, len(short), PART))
+    yield FINE
 
 
-def drilled_in_processes(folder: Path, jobs: int, tools: Path, step_minutes: int) -> list[Row]:
-    """Every fault at every size, in the order of the library."""
+def drilled_in_processes(folder: Path, jobs: int, tools: Path, step_minutes: int, sizes: Sequence[str]) -> list[Row]:
+    """Every fault at these sizes, in the order of the library."""
 
-    def one(size: str, names: list[str]) -> list[Row]:
-        options = [f"--folder={folder}", f"--tools={tools}", f"--step-minutes={step_minutes}", f"--part={size}"]
+    def one(names: Sequence[str]) -> list[Row]:
+        options = [f"--folder={folder}", f"--tools={tools}", f"--step-minutes={step_minutes}", "--part"]
+        options += [f"--size={size}" for size in sizes]
         done = subprocess.run([sys.executable, __file__, *options, *names], check=True, stdout=subprocess.PIPE)
-        click.echo(f"{size}: {', '.join(names)}", err=True)
+        click.echo(", ".join(names), err=True)
         found: list[Row] = json.loads(done.stdout)
         return found
 
     with ThreadPoolExecutor(jobs) as pool:
-        found = [row for made in pool.map(lambda item: one(*item), list(parts())) for row in made]
+        found = [row for made in pool.map(one, parts()) for row in made]
     order = {name: place for place, name in enumerate(BY_NAME)}
     return sorted(found, key=lambda row: (order[row["fault"]], SIZES.index(row["size"])))
 
@@ -242,7 +254,10 @@ def drilled_in_processes(folder: Path, jobs: int, tools: Path, step_minutes: int
 @click.option("--tools", type=click.Path(path_type=Path), default=ROOT / ".tools" / "latest" / "bin")
 @click.option("--cache", type=click.Path(path_type=Path), default=ROOT / ".tools" / "cache")
 @click.option("--folder", type=click.Path(path_type=Path), help="Folder for logs. Default: a temporary one.")
-@click.option("--part", "size", help="Drill only the faults named, of this size, in the logs of --folder; print JSON.")
+@click.option("--size", "sizes", multiple=True, type=click.Choice(SIZES), help="Only these. May be repeated.")
+@click.option(
+    "--part", "is_part", is_flag=True, help="Drill only the faults named in the logs of --folder; print JSON."
+)
 @click.argument("faults", nargs=-1)
 def main(  # noqa: PLR0913, PLR0917 - one argument an option
     out: Path | None,
@@ -251,19 +266,24 @@ def main(  # noqa: PLR0913, PLR0917 - one argument an option
     tools: Path,
     cache: Path,
     folder: Path | None,
-    size: str | None,
+    sizes: tuple[str, ...],
+    is_part: bool,
     faults: tuple[str, ...],
 ) -> None:
     """Write the table of what is noticed."""
-    if size and folder:
-        click.echo(json.dumps(part(faults, size, folder, tools, step_minutes)))
+    sizes = tuple(size for size in SIZES if not sizes or size in sizes)
+    if is_part and folder:
+        click.echo(json.dumps(part(faults, sizes, folder, tools, step_minutes)))
         return
     with tempfile.TemporaryDirectory() as temporary:
         place = folder or Path(temporary)
         prepare(place, cache)
-        text = table(drilled_in_processes(place, jobs, tools, step_minutes), step_minutes)
+        text = table(drilled_in_processes(place, jobs, tools, step_minutes, sizes), step_minutes)
     if out:
         out.write_text(text, encoding="utf-8")
+        if len(sizes) == len(SIZES):
+            earlier = detection_before.page(detection_before.read(), detection_before.present(text))
+            out.with_stem(f"{out.stem}-before").write_text(earlier, encoding="utf-8")
     else:
         click.echo(text, nl=False)
 

@@ -1,5 +1,6 @@
 """promtool and amtool, which come with Prometheus and Alertmanager, as processes."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ import yaml
 from ml_exporter.errors import ConfigError, ExporterError, Problem, shown
 
 TIMEOUT_SECONDS = 1800.0
+GARBAGE = {"GOGC": "400"}
+"""Little of what promtool makes lives long: an eighth less CPU, for some more memory. The environment may differ."""
 
 
 def found(folder: Path | None, name: str) -> Path:
@@ -80,7 +83,13 @@ def _quoted(text: str) -> str:
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(  # noqa: S603 - the tool that the user named, and files of our own
-            command, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_SECONDS, check=False
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+            env={**GARBAGE, **os.environ},
         )
     except OSError as error:
         raise ExporterError(f"{command[0]}: expected a program, got {error.strerror}. Give another --tools.") from error
