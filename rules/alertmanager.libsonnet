@@ -96,8 +96,14 @@ local intervals(table) = [
         ]
         + std.flattenArrays([routes(config, target) for target in targets]),
     },
-    // Both sides are ours, and every alert of ours has a model. What pages is never muted.
+    // Both sides are ours, and every alert of ours has a name and a model. What pages is never muted.
     inhibit_rules: [
+      // An alert that pages says more than its own warning. Labels that neither has are equal.
+      {
+        source_matchers: [ours, 'severity="critical"'],
+        target_matchers: [ours, 'severity="warning"'],
+        equal: ['alertname', 'model', 'feature', 'kind', 'source'],
+      },
       // Broken inputs fake drift, for their model.
       { source_matchers: [ours, 'severity="critical"', 'layer="data"'], target_matchers: [ours, 'layer="diagnostic"', 'model=~".+"'], equal: ['model'] },
       // Who is paged for quality finds the leads on the dashboard, and needs no message for each.

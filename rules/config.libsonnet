@@ -13,6 +13,10 @@ local routing = std.parseYaml(importstr 'routing.yaml');
     job: 'ml-exporter',
     exporterOwner: { team: 'ml-platform', tier: '1' },
 
+    // Matchers for everything that rules read of the exporter, such as 'env="prod"': for a Prometheus that scrapes exporters of several
+    // environments, whose models have the same names. Empty: all exporters are replicas of one.
+    selector: '',
+
     // Models that must report: [{model: 'fraud', team: 'payments', tier: '1'}]. Written by `ml-exporter generate` from its configuration.
     expectedModels: [],
 
@@ -47,7 +51,9 @@ local routing = std.parseYaml(importstr 'routing.yaml');
     grafanaFolder: 'ML',
     grafanaDashboardsPath: '/var/lib/grafana/dashboards/ml-exporter',
 
+    // `thresholdChanges` are rows as in thresholds.yaml, of which only what differs has to be there: std.parseYaml(importstr 'mine.yaml').
     thresholds: thresholds,
+    thresholdChanges: [],
     routing: routing,
 
     // A compressed demo divides all durations of event time by this. The labels window="1d" keep their names.

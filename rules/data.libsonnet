@@ -198,9 +198,9 @@ local volumeSurge(config) = alert.model(
         {
           // Both counters grow when rows are read, so that an outage which is caught up with changes the share by nothing.
           record: 'ml:schema_violation_ratio',
-          expr: 'sum by (model, kind) (increase(' + m.metric('ml_schema_violations_total') + '[' + d.text($._config, 3600) + ']))\n'
+          expr: 'sum by (model, kind) (increase(' + m.read($._config, 'ml_schema_violations_total') + '[' + d.text($._config, 3600) + ']))\n'
                 + '/ on (model) group_left ()\n'
-                + '  (sum by (model) (increase(' + m.metric('ml_predictions_total') + '[' + d.text($._config, 3600) + '])) > 0)',
+                + '  (sum by (model) (increase(' + m.read($._config, 'ml_predictions_total') + '[' + d.text($._config, 3600) + '])) > 0)',
         },
         {
           // Many writers leave out what is null, or write more than is watched: the usual share is no news.

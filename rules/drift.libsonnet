@@ -38,7 +38,7 @@ local distances = { feature_js_distance: 'Jensen-Shannon distance', feature_ks_s
 local levelOf(config, signal) =
   local made = level.level(config, 'ml_' + signal);
   if signal != 'feature_spread_factor' then made
-  else local series = m.metric('ml_' + signal, { baseline: config.baseline });
+  else local series = m.read(config, 'ml_' + signal, { baseline: config.baseline });
        made { expr: std.strReplace(made.expr, '(' + series + ')', '(exp(abs(ln(' + series + '))))') };
 
 {

@@ -5,6 +5,13 @@ local level = import 'lib/level.libsonnet';
 local m = import 'lib/metric.libsonnet';
 local threshold = import 'lib/threshold.libsonnet';
 
+// Rows of models that are not configured are refused on purpose.
+local rejectedRows(config) =
+  m.name('ml_exporter_rows_rejected_total') + '{' + std.join(',', ['reason!="no_model"'] + [text for text in [m.selector(config)] if text != '']) + '}';
+
+// The target of the exporter.
+local up(config) = 'up{' + std.join(',', ['job="' + config.job + '"'] + [text for text in [m.selector(config)] if text != '']) + '}';
+
 local age = 'time() - ml:exporter_last_evaluation_timestamp_seconds';
 
 // A level hides which exporter it is about; the raw series names it.
@@ -38,19 +45,19 @@ local rejected(config, severity) = alert.meta(
         level.level($._config, 'ml_exporter_source_lag_seconds'),
         {
           record: 'ml:exporter_rejected_ratio',
-          expr: increase($._config, 'source', m.name('ml_exporter_rows_rejected_total') + '{reason!="no_model"}', 3600)
+          expr: increase($._config, 'source', rejectedRows($._config), 3600)
                 + '\n/ on (source)\n  ('
-                + increase($._config, 'source', m.metric('ml_exporter_rows_read_total'), 3600)
+                + increase($._config, 'source', m.read($._config, 'ml_exporter_rows_read_total'), 3600)
                 + ' >= ' + $._config.rejectedRowsAtLeast + ')',
         },
         level.level($._config, 'ml_exporter_config_last_reload_successful', worst='min'),
         level.level($._config, 'ml_exporter_web_config_last_reload_successful', worst='min'),
         level.level($._config, 'ml_exporter_state_up', worst='min'),
         level.level($._config, 'ml_exporter_state_set_aside'),
-        { record: 'ml:exporter_series_dropped', expr: increase($._config, 'reason', m.metric('ml_exporter_series_dropped_total'), 900) },
-        { record: 'ml:exporter_dead_letter_failures', expr: increase($._config, '', m.metric('ml_exporter_dead_letter_failures_total'), 3600) },
+        { record: 'ml:exporter_series_dropped', expr: increase($._config, 'reason', m.read($._config, 'ml_exporter_series_dropped_total'), 900) },
+        { record: 'ml:exporter_dead_letter_failures', expr: increase($._config, '', m.read($._config, 'ml_exporter_dead_letter_failures_total'), 3600) },
         { record: 'ml:rule_evaluation_failures', expr: increase($._config, 'rule_group', 'prometheus_rule_evaluation_failures_total{rule_group=~".*;ml-.+"}', 900) },
-        { record: 'ml:exporter_clock_jumps', expr: increase($._config, '', m.metric('ml_exporter_clock_jumps_total'), 3600) },
+        { record: 'ml:exporter_clock_jumps', expr: increase($._config, '', m.read($._config, 'ml_exporter_clock_jumps_total'), 3600) },
       ]),
     ],
   },
@@ -63,9 +70,9 @@ local rejected(config, severity) = alert.meta(
           'MLExporterAbsent',
           severity='critical',
           family='exporter',
-          expr='absent(up{job="' + $._config.job + '"})',
+          expr='absent(' + up($._config) + ')',
           summary='Prometheus has no target for the exporter.',
-          description='Prometheus knows {{ with query `count(up{job="' + $._config.job + '"})` }}{{ . | first | value }}{{ else }}0{{ end }} targets of job '
+          description='Prometheus knows {{ with query `count(' + up($._config) + ')` }}{{ . | first | value }}{{ else }}0{{ end }} targets of job '
                       + $._config.job
                       + '; at least 1 is needed. No model is watched. First see whether the scrape configuration or the name of the job changed.',
         ),
@@ -74,7 +81,7 @@ local rejected(config, severity) = alert.meta(
           'MLExporterDown',
           severity='critical',
           family='exporter',
-          expr='up{job="' + $._config.job + '"} == 0',
+          expr=up($._config) + ' == 0',
           summary='Prometheus cannot scrape the exporter.',
           description='The last scrape of {{ $labels.instance }} failed (up is {{ $value }}, expected 1). The models of this exporter are not watched. '
                       + 'First see whether the process runs and what its health endpoint answers.',
@@ -86,7 +93,7 @@ local rejected(config, severity) = alert.meta(
           family='exporter',
           expr=threshold.compare(age, '>', 'exporter_evaluation_age_seconds', '', 'critical'),
           summary='The exporter answers, but has stopped to evaluate its windows.',
-          description='The last evaluation of ' + instance('sort(' + m.metric('ml_exporter_last_evaluation_timestamp_seconds') + ')')
+          description='The last evaluation of ' + instance('sort(' + m.read($._config, 'ml_exporter_last_evaluation_timestamp_seconds') + ')')
                       + ' was {{ $value | humanizeDuration }} ago; the limit is '
                       + threshold.shown('exporter_evaluation_age_seconds', '', 'critical')
                       + '. The values of its models are old. First look at the log of the exporter for the stage that hangs, then restart it: its state survives.',
@@ -106,7 +113,7 @@ local rejected(config, severity) = alert.meta(
           'exporter',
           'ml:exporter_config_last_reload_successful == 0',
           'The exporter refused its new configuration.',
-          'The last reload of ' + instance(m.metric('ml_exporter_config_last_reload_successful') + ' == 0')
+          'The last reload of ' + instance(m.read($._config, 'ml_exporter_config_last_reload_successful') + ' == 0')
           + ' failed (value {{ $value }}, expected 1). It goes on with the old configuration, and would not start with the new one. '
           + 'First run `ml-exporter check`: it lists every error.',
         ),
@@ -116,7 +123,7 @@ local rejected(config, severity) = alert.meta(
           'exporter',
           'ml:exporter_web_config_last_reload_successful == 0',
           'The exporter refused its new web configuration or certificate.',
-          instance(m.metric('ml_exporter_web_config_last_reload_successful') + ' == 0')
+          instance(m.read($._config, 'ml_exporter_web_config_last_reload_successful') + ' == 0')
           + ' goes on with the old certificate and passwords (value {{ $value }}, expected 1), and would not start with the new ones. '
           + 'First run `ml-exporter check --web.config.file`: it lists every error.',
         ),
@@ -155,7 +162,7 @@ local rejected(config, severity) = alert.meta(
           'sources',
           'ml:exporter_source_up == 0',
           'The exporter cannot read one of its logs.',
-          'Reading source {{ $labels.source }} fails (' + m.metric('ml_exporter_source_up') + ' is {{ $value }}, expected 1). '
+          'Reading source {{ $labels.source }} fails (' + m.read($._config, 'ml_exporter_source_up') + ' is {{ $value }}, expected 1). '
           + 'The models that it feeds go stale. First see whether the files exist and whether the exporter may read them.',
         ),
         warning(
@@ -177,7 +184,7 @@ local rejected(config, severity) = alert.meta(
           family='state',
           expr='ml:exporter_state_up == 0',
           summary='The exporter cannot save its state.',
-          description='The last commit of ' + instance(m.metric('ml_exporter_state_up') + ' == 0')
+          description='The last commit of ' + instance(m.read($._config, 'ml_exporter_state_up') + ' == 0')
                       + ' failed (value {{ $value }}, expected 1). It goes on from memory until that is full, and then stops to read. '
                       + 'First see whether the disk of the state directory is full or read-only.',
         ),
@@ -187,7 +194,7 @@ local rejected(config, severity) = alert.meta(
           'state',
           'ml:exporter_state_set_aside > 0',
           'The exporter found damaged state and set it aside.',
-          'Damaged files in the state directory of ' + instance(m.metric('ml_exporter_state_set_aside') + ' > 0')
+          'Damaged files in the state directory of ' + instance(m.read($._config, 'ml_exporter_state_set_aside') + ' > 0')
           + ': {{ $value }}, expected 0. What they held is lost to the windows and to labels that come later. '
           + 'First see in the log what was damaged, then keep the files for whoever looks into it and move them away.',
         ),

@@ -22,7 +22,7 @@ local before(config, series) = 'present_over_time(' + series + '[1d] offset ' + 
           // Exactly one series a model, whatever happens: while a roll-out changes the owner, the majority of replicas decides.
           record: 'ml:model:owner',
           expr: 'group by (model, team, tier) (\n  topk by (model) (1, count by (model, team, tier) ('
-                + m.metric('ml_model_info')
+                + m.read($._config, 'ml_model_info')
                 + '))\n)',
         },
       ] + [

@@ -4,6 +4,7 @@ local alert = import 'lib/alert.libsonnet';
 local comparison = import 'lib/comparison.libsonnet';
 local d = import 'lib/duration.libsonnet';
 local level = import 'lib/level.libsonnet';
+local m = import 'lib/metric.libsonnet';
 local threshold = import 'lib/threshold.libsonnet';
 local signals = import 'signals.libsonnet';
 
@@ -126,7 +127,7 @@ local estimate(config, name) =
 
 // Wrong answers among those labelled in a time of the clock. Numerator and denominator grow together, so an outage changes nothing.
 local errorRatio(config, window, seconds) = {
-  local increase(metric) = 'sum by (model) (increase(' + metric + '[' + d.text(config, seconds) + ']))',
+  local increase(metric) = 'sum by (model) (increase(' + m.read(config, metric) + '[' + d.text(config, seconds) + ']))',
   record: 'ml:labelled_error_ratio:' + window,
   expr: '1 - ' + increase('ml_correct_predictions_total') + '\n/ on (model)\n  (' + increase('ml_labelled_predictions_total')
         + ' >= ' + config.burnLabelsAtLeast + ')',

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -27,7 +27,7 @@ sys.path.insert(0, str(HERE))
 
 import detection_before
 from detection_before import Table
-from flights import REFERENCE_FROM, SERVING_FROM, prepared_table
+from flights import REFERENCE_FROM, prepared_table
 from write_logs import Compression, Log, between, label_log, microseconds, prediction_log, write_log
 
 from ml_exporter import baseline, make_baseline
@@ -40,7 +40,6 @@ from ml_exporter.generate import Settings
 from ml_exporter.loading import load, read_config
 
 MODEL = "flight_delay"
-BEGIN, END = "2013-03-20", "2013-04-14"
 START_US = 1_365_595_200_000_000
 """10 April 2013, noon UTC, when many flights leave. The incident of the month is on the 22nd."""
 SIZES = ("small", "middle", "large")
@@ -90,14 +89,24 @@ what changed between them. [Drills](drills.md) says what the verdicts mean.
 """
 
 
-def prepare(folder: Path, cache: Path) -> Path:
+class Spell(NamedTuple):
+    """Which flights are written: those of the reference, and the logs of the exporter. Each from a day to a day."""
+
+    reference: tuple[str, str] = ("2013-03-01", "2013-04-01")
+    logs: tuple[str, str] = ("2013-03-20", "2013-04-14")
+
+
+APRIL = Spell()
+
+
+def prepare(folder: Path, cache: Path, spell: Spell = APRIL) -> Path:
     """Writes logs with a column of errors, and the baseline; returns the configuration."""
     table = prepared_table(cache)
     clock = Compression(microseconds(REFERENCE_FROM), microseconds(REFERENCE_FROM), 1.0)
     import pandas as pd  # noqa: PLC0415
 
-    served = between(table, pd.Timestamp(BEGIN, tz="UTC"), pd.Timestamp(END, tz="UTC"))
-    for name, rows in (("reference", between(table, REFERENCE_FROM, SERVING_FROM)), ("logs", served)):
+    for name, days in spell._asdict().items():
+        rows = between(table, *(pd.Timestamp(day, tz="UTC") for day in days))
         write_log(folder / name / "predictions.jsonl", without_errors(prediction_log(rows, clock)))
         write_log(folder / name / "labels.jsonl", label_log(rows, clock))
     text = (HERE / "ml-exporter.yaml").read_text(encoding="utf-8")

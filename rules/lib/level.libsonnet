@@ -8,7 +8,7 @@ local m = import 'metric.libsonnet';
   // `labels` pick series, such as one value of an optional label.
   level(config, metric, worst='max', through='', labels={})::
     local compared = m.hasLabel(metric, 'baseline');
-    local series = m.metric(metric, labels + (if compared then { baseline: config.baseline } else {}));
+    local series = m.read(config, metric, labels + (if compared then { baseline: config.baseline } else {}));
     {
       record: $.name(metric),
       expr: worst + ' without (' + std.join(', ', config.replicaLabels + (if compared then ['baseline'] else [])) + ') ('
@@ -17,10 +17,11 @@ local m = import 'metric.libsonnet';
 
   // The same of the segments alone, recorded as ml:segment_accuracy for ml_accuracy.
   segments(config, metric, worst='max')::
-    local fixed = std.join('', [label + '="",' for label in ['class'] if m.hasLabel(metric, label)]);
+    local fixed = [label + '=""' for label in ['class'] if m.hasLabel(metric, label)] + ['segment_by!=""'];
+    local matchers = std.join(',', fixed + [text for text in [m.selector(config)] if text != '']);
     {
       record: 'ml:segment_' + m.name(metric)[3:],
-      expr: worst + ' without (' + std.join(', ', config.replicaLabels) + ') (' + metric + '{' + fixed + 'segment_by!=""})',
+      expr: worst + ' without (' + std.join(', ', config.replicaLabels) + ') (' + m.name(metric) + '{' + matchers + '})',
     },
 
   // ml_feature_psi is recorded as ml:feature_psi.

@@ -34,6 +34,17 @@ local readRows(rows) =
     error 'thresholds: expected rows that an alert reads (%s), got %s. Remove or correct it.'
           % [std.join(', ', std.objectFields(declared)), unread[0]];
 
+// The rows with changes in place: a value replaces the row's own, overrides are added or replaced.
+local changed(rows, changes) =
+  local target(item) = std.prune({ [label]: std.get(item, label) for label in ['model', 'feature', 'segment_by', 'segment'] });
+  local over(row, change) =
+    local replaced = [target(item) for item in std.get(change, 'overrides', [])];
+    local kept = [item for item in std.get(row, 'overrides', []) if !std.member(replaced, target(item))];
+    row + change + { overrides: kept + std.get(change, 'overrides', []) };
+  local known = [keyOf(row) for row in rows];
+  [std.foldl(over, [change for change in changes if keyOf(change) == keyOf(row)], row) for row in rows]
+  + [change for change in changes if !std.member(known, keyOf(change))];
+
 // A time in text ('5m') is divided in a compressed demo, but stays above a scrape and an evaluation. A number is left alone.
 local number(config, signal, value) =
   if value == 'none' then (if signals[signal].low then '-Inf' else '+Inf')
@@ -91,7 +102,7 @@ local labelsOf(signal, window, severity) =
 
 {
   // All records of these signals, in the order in which they build on each other.
-  rules(config, names):: local rows = readRows(config.thresholds); std.flattenArrays([
+  rules(config, names):: local rows = readRows(changed(config.thresholds, config.thresholdChanges)); std.flattenArrays([
     local found = row(rows, signal, window, severity);
     local labels = labelsOf(signal, window, severity);
     (if found.value == 'required' then [] else [{ record: 'ml:threshold:default', expr: number(config, signal, found.value), labels: labels }])

@@ -8,7 +8,8 @@ import pytest
 import yaml
 from servers import tools
 
-from ml_exporter import generate, packed
+from ml_exporter import drilling, generate, packed
+from ml_exporter.drilling.alerts import Span
 from ml_exporter.errors import ExporterError
 from ml_exporter.generate import Settings
 
@@ -100,7 +101,10 @@ def test_an_inhibition_touches_only_our_alerts_and_compares_labels_that_all_of_t
         for rule in group["rules"]
         if "alert" in rule
     ]
-    data, quality, exporter = yaml.safe_load(routed.read_text())["inhibit_rules"]
+    twins, data, quality, exporter = yaml.safe_load(routed.read_text())["inhibit_rules"]
+    assert twins["source_matchers"] == ['alertname=~"ML.+"', 'severity="critical"']
+    assert twins["target_matchers"] == ['alertname=~"ML.+"', 'severity="warning"']
+    assert {"alertname", "model"} < set(twins["equal"])
     for rule in (data, quality):
         for side in ("source_matchers", "target_matchers"):
             assert 'alertname=~"ML.+"' in rule[side]
@@ -109,7 +113,7 @@ def test_an_inhibition_touches_only_our_alerts_and_compares_labels_that_all_of_t
         assert rule["equal"] == ["model"]
     assert 'layer="data"' in data["source_matchers"]
     assert 'family="quality"' in quality["source_matchers"]
-    # The third names alerts on both sides, which exist; what pages is muted by none.
+    # The last names alerts on both sides, which exist; what pages is muted by none.
     named = {name for side in exporter.values() for name in re.findall(r"ML\w+", str(side))}
     assert named <= {alert["alert"] for alert in alerts}
     pages = {alert["alert"] for alert in alerts if alert["labels"]["severity"] == "critical"}
@@ -121,6 +125,35 @@ def test_an_inhibition_touches_only_our_alerts_and_compares_labels_that_all_of_t
     for alert in alerts:
         has = "model" in alert["labels"] or "on (model) group_left (team, tier)" in alert["expr"]
         assert has or alert["alert"] == "MLModelMissing"
+
+
+def fires(name, severity, **labels):
+    """An alert that fires from the beginning on."""
+    both = {"alertname": name, "severity": severity, "team": "t", "tier": "1", "model": "m"} | labels
+    return drilling.Alert(tuple(sorted(both.items())), (), (Span(0, None),))
+
+
+def test_what_pages_mutes_its_own_warning_and_no_other(routed):
+    """Every label that both have and that tells their series apart is compared; a rung of the ladder mutes no page."""
+    inhibitions = drilling.Inhibitions.parse(yaml.safe_load(routed.read_text()))
+    page = fires("MLFeatureNullRatioHigh", "critical", layer="data", feature="a")
+    rung = fires("MLFeatureNullRatioHigh", "critical", layer="data", feature="a", escalation="1")
+    schema = fires("MLSchemaViolations", "critical", layer="data", kind="type")
+    refused = fires("MLRowsRejected", "critical", layer="meta", model="none", source="a")
+    all_of_them = [page, rung, schema, refused]
+
+    def muted(*labels, **more):
+        return inhibitions.muted_by(fires(*labels, **more), all_of_them, 0) is not None
+
+    assert muted("MLFeatureNullRatioHigh", "warning", layer="data", feature="a")
+    assert not muted("MLFeatureNullRatioHigh", "warning", layer="data", feature="b")
+    assert not muted("MLFeatureNullRatioHigh", "warning", layer="data", feature="a", model="other")
+    assert not muted("MLFeatureInvalidHigh", "warning", layer="data", feature="a")
+    assert muted("MLSchemaViolations", "warning", layer="data", kind="type")
+    assert not muted("MLSchemaViolations", "warning", layer="data", kind="column")
+    assert muted("MLRowsRejected", "warning", layer="meta", model="none", source="a")
+    assert not muted("MLRowsRejected", "warning", layer="meta", model="none", source="b")
+    assert not any(inhibitions.muted_by(item, all_of_them, 0) for item in all_of_them)
 
 
 def test_the_heartbeat_repeats_before_its_interval_is_over(routed):

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 
 import _jsonnet
+import msgspec
 import pytest
 import rjsonnet
 import yaml
@@ -60,6 +61,69 @@ def test_the_mixin_alone_has_its_fields_and_is_nothing_else():
     text = _jsonnet.evaluate_snippet("x", f"std.objectFieldsAll(import '{PACK}/rules/mixin.libsonnet')")
     assert {"_config", "grafanaDashboards", "prometheusAlerts", "prometheusRules"} <= set(json.loads(text))
     assert _jsonnet.evaluate_snippet("x", f"import '{PACK}/rules/mixin.libsonnet'").split() == ["{", "}"]
+
+
+VENDORED = """
+local mixin = (import 'github.com/ml-exporter/ml-exporter/rules/mixin.libsonnet') + {
+  _config+:: {
+    selector: 'env="prod"',
+    job: 'fraud-exporter',
+    thresholdChanges: std.parseYaml(importstr 'limits.yaml'),
+    alerts+: { MLAccuracyLow+: { 'for': 3600 } },
+  },
+};
+"""
+LIMITS = """
+- {signal: accuracy, severity: critical, window: 1d, value: 0.6, reason: ours}
+- signal: segment_accuracy_gap
+  severity: warning
+  window: 1d
+  overrides:
+  - {model: fraud, value: 0.2, reason: small}
+  - {model: fraud, segment_by: country, segment: BR, value: 0.3, reason: smaller}
+"""
+
+
+@pytest.fixture(scope="module")
+def vendored(tmp_path_factory):
+    """A folder with the pack below vendor/, as jsonnet-bundler puts it there, and the rules of the mixin above."""
+    folder = tmp_path_factory.mktemp("vendored")
+    place = folder / "vendor" / "github.com" / "ml-exporter" / "ml-exporter"
+    for name in ("rules", "dashboards"):
+        shutil.copytree(PACK / name, place / name)
+    (folder / "limits.yaml").write_text(LIMITS)
+    path = folder / "mine.jsonnet"
+    path.write_text(VENDORED + "mixin.prometheusRules.groups + mixin.prometheusAlerts.groups")
+    groups = json.loads(rjsonnet.evaluate_file(str(path), jpathdir=[str(folder / "vendor")]))
+    return folder, [rule for group in groups for rule in group["rules"]]
+
+
+def test_a_vendored_mixin_takes_a_selector_and_durations(vendored):
+    _, rules = vendored
+    exprs = [rule["expr"] for rule in rules]
+    plain = [re.sub('"[^"]*"', "", expr) for expr in exprs]
+    reads = [text for expr in plain for text in re.findall(r"\b(?:ml_\w+|up)\b(?:\{[^}]*\})?", expr)]
+    assert len(reads) > 100
+    assert [text for text in reads if "env=" not in text] == []
+    assert 'up{job="fraud-exporter",env="prod"} == 0' in exprs
+    assert {rule["for"] for rule in rules if rule.get("alert") == "MLAccuracyLow" and "for" in rule} == {"1h"}
+
+
+def test_a_selector_has_no_braces():
+    with pytest.raises(ExporterError, match=r'expected matchers such as env="prod" in _config.selector'):
+        generate.render(PACK, Settings(selector='{env="prod"}'))
+
+
+def test_the_mixin_and_generate_change_limits_alike(vendored):
+    folder, rules = vendored
+
+    def limits(found):
+        return [rule for rule in found if rule.get("record") in {"ml:threshold:default", "ml:threshold:override"}]
+
+    files = generate.render(PACK, Settings(thresholds=folder / "limits.yaml"))
+    made = limits(rules_of(files, "rules") + rules_of(files))
+    assert limits(rules) == made
+    assert len([rule for rule in made if rule["record"] == "ml:threshold:override"]) == 2
 
 
 def test_write_writes_what_differs_and_check_lists_it(tmp_path):
@@ -152,6 +216,26 @@ def test_overrides_of_the_same_target_are_replaced_and_others_kept():
     assert {item.model: item.value for item in merged.overrides} == {"m": 4.0, "n": 3.0}
 
 
+def test_an_override_of_a_segment_replaces_no_other():
+    def row(*overrides):
+        return generate.data.Threshold("a", "warning", overrides=tuple(overrides))
+
+    whole, brazil, peru = (
+        generate.data.Override("m", value, "r", **parts)
+        for value, parts in (
+            (1.0, {}),
+            (2.0, {"segment_by": "country", "segment": "BR"}),
+            (3.0, {"segment_by": "country", "segment": "PE"}),
+        )
+    )
+    (merged,) = generate.data.merged([row(whole, brazil)], [row(peru, msgspec.structs.replace(brazil, value=4.0))])
+    assert [(item.segment, item.value) for item in merged.overrides] == [
+        (whole.segment, 1.0),
+        ("PE", 3.0),
+        ("BR", 4.0),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -218,11 +302,12 @@ def test_the_models_of_a_configuration_are_expected():
 def test_settings_from_a_file(tmp_path):
     path = tmp_path / "pack.yaml"
     path.write_text(
-        "{job: j, thresholds: t.yaml, routing: /r.yaml, grafana_url: g, grafana_folder: f, runbook_url_pattern: p,"
-        " webhook_url: w}"
+        "{job: j, selector: 'e=\"p\"', thresholds: t.yaml, routing: /r.yaml, grafana_url: g, grafana_folder: f, "
+        "runbook_url_pattern: p, webhook_url: w}"
     )
     found = generate.read_settings(path)
     assert found.grafana_folder == "f"
+    assert found.selector == 'e="p"'
     assert (found.job, found.grafana_url, found.runbook_url_pattern, found.webhook_url) == ("j", "g", "p", "w")
     assert found.thresholds == tmp_path / "t.yaml"
     assert str(found.routing) == "/r.yaml"

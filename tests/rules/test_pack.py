@@ -186,6 +186,19 @@ def test_runbook_is_complete(name):
     assert list(unknown_names(text)) == []
 
 
+@pytest.mark.parametrize("name", RUNBOOKS)
+def test_a_runbook_says_nothing_twice(name):
+    """What an alert says itself, its kind must not add to: at three in the morning every line is read."""
+    sections = dict(re.findall(r"^## (.+?)\n(.+?)(?=^## |\Z)", RUNBOOKS[name], re.MULTILINE | re.DOTALL))
+    for title in ("First five minutes", "Mitigation", "Escalation"):
+        text = sections[title]
+        queries = [line for block in re.findall(r"```promql\n(.*?)```", text, re.DOTALL) for line in block.split("\n")]
+        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL).replace("\n", " ")
+        leads = [" ".join(item.split()[:6]) for item in re.split(r"(?:^| )(?:-|\d\.) |[.:;] ", prose)]
+        said = [item.strip() for item in queries if item.strip()] + [item for item in leads if item.count(" ") == 5]
+        assert [item for item in said if said.count(item) > 1] == [], title
+
+
 @pytest.mark.parametrize("version", ["floor", "latest"])
 def test_queries_of_dashboards_and_runbooks_parse(version, tmp_path):
     found = [filled(query) for query in [*queries(), *runbook_queries()]]

@@ -104,11 +104,15 @@ def delong(score: np.ndarray, positive: np.ndarray) -> float:
 
 
 def quantile(q: float, bounds: list[float], counts: np.ndarray) -> float:
-    """The quantile of a Prometheus histogram: linear in the first bucket that reaches it."""
-    rank, below, lower = q * counts.sum(), 0, 0.0
+    """The quantile of a histogram: log-logistic in the first bucket that reaches it, from 0 a straight line."""
+    rows = int(counts.sum())
+    rank, below, lower = q * rows, 0, 0.0
     for upper, count in zip(bounds, counts, strict=False):
         if below + count >= rank and count:
-            return float(lower + (upper - lower) * (rank - below) / count)
+            if lower == 0:
+                return float(upper * (rank - below) / count)
+            share = special.logit((np.array([below, rank, below + count]) + 0.5) / (rows + 1))
+            return float(np.exp(np.interp(share[1], share[[0, 2]], np.log([lower, upper]))))
         below, lower = below + count, upper
     return bounds[-1]
 

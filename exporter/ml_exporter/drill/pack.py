@@ -37,8 +37,8 @@ class Pack:
 
 
 def write(settings: generate.Settings, model: generate.ExpectedModel, folder: Path) -> Pack:
-    """Generates the pack as it would watch this model alone."""
-    files = generate.render(packed.pack_dir(), replace(settings, expected_models=(model,)))
+    """Generates the pack as it would watch this model alone; labels that a Prometheus would add are not there."""
+    files = generate.render(packed.pack_dir(), replace(settings, expected_models=(model,), selector=None))
     generate.write(folder, files)
     names = sorted((name for name in files if name.startswith("rules/") and name.endswith(".yaml")), key=_order)
     groups = [group for name in names for group in yaml.safe_load(files[name])["groups"]]

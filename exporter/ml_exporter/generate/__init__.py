@@ -60,6 +60,8 @@ class Settings:
 
     job: str | None = None
     """Name of the exporter's job in Prometheus."""
+    selector: str | None = None
+    """Matchers for all that rules read of the exporter, such as `env="prod"`."""
     runbook_url_pattern: str | None = None
     """Address of a runbook; `%s` is the name of the alert. Alerts about the exporter keep the pack's own."""
     grafana_url: str | None = None
@@ -86,6 +88,7 @@ class Settings:
 
 class _SettingsFile(data.Section, frozen=True):
     job: str | None = None
+    selector: str | None = None
     runbook_url_pattern: str | None = None
     grafana_url: str | None = None
     grafana_folder: str | None = None
@@ -102,6 +105,7 @@ def read_settings(path: Path) -> Settings:
     found = data.read(path, _SettingsFile)
     return Settings(
         job=found.job,
+        selector=found.selector,
         runbook_url_pattern=found.runbook_url_pattern,
         grafana_url=found.grafana_url,
         grafana_folder=found.grafana_folder,
@@ -201,6 +205,7 @@ def _overrides(pack: Path, settings: Settings) -> dict[str, Any]:
         raise ConfigError([problem])
     given = {
         "job": settings.job,
+        "selector": settings.selector,
         "runbookURLPattern": settings.runbook_url_pattern,
         "grafanaURL": settings.grafana_url,
         "grafanaFolder": settings.grafana_folder,

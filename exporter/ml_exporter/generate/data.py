@@ -30,6 +30,11 @@ class Override(Section, frozen=True):
     segment_by: str | msgspec.UnsetType = msgspec.UNSET
     segment: str | msgspec.UnsetType = msgspec.UNSET
 
+    @property
+    def target(self) -> tuple[str | msgspec.UnsetType, ...]:
+        """What makes two overrides of a row the same."""
+        return (self.model, self.feature, self.segment_by, self.segment)
+
 
 class Threshold(Section, frozen=True):
     """A row of thresholds.yaml. In a file of changes, the value and its reason may be left out."""
@@ -195,8 +200,8 @@ def merged(rows: Iterable[Threshold], changes: Iterable[Threshold]) -> tuple[Thr
     result = {row.key: row for row in rows}
     for change in changes:
         old = result.get(change.key, change)
-        replaced = {(item.model, item.feature) for item in change.overrides}
-        kept = tuple(item for item in old.overrides if (item.model, item.feature) not in replaced)
+        replaced = {item.target for item in change.overrides}
+        kept = tuple(item for item in old.overrides if item.target not in replaced)
         new = change if change.value is not msgspec.UNSET else old
         result[change.key] = msgspec.structs.replace(new, overrides=kept + change.overrides)
     return tuple(result.values())

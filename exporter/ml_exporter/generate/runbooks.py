@@ -25,7 +25,10 @@ _BOARD = re.compile(r"/d/([\w-]+)\?")
 
 
 class Runbook(data.Section, frozen=True):
-    """What only one alert has. Texts are Markdown; lists become numbered or dotted lists."""
+    """What only one alert has. Texts are Markdown; lists become numbered or dotted lists.
+
+    One that is `complete` says all that its kind would add to the first steps, the mitigation and the escalation.
+    """
 
     meaning: str
     impact: str
@@ -33,6 +36,7 @@ class Runbook(data.Section, frozen=True):
     mitigation: tuple[str, ...]
     diagnosis: str = ""
     escalation: str = ""
+    complete: bool = False
 
 
 class Shared(data.Section, frozen=True):
@@ -92,6 +96,8 @@ def _kind(rules: Sequence[Mapping[str, Any]]) -> str:
 def _text(rules: Sequence[Mapping[str, Any]], book: Runbook, kind: Shared, common: Shared, *data_of: Any) -> str:
     """One runbook below its head."""
     limits, routing = data_of
+    more = Shared() if book.complete else kind
+    escalation = "" if book.complete else kind.escalation or common.escalation
     severities = [rule["labels"]["severity"] for rule in rules]
     diagnosis = [book.diagnosis, kind.diagnosis]
     for title, key in (
@@ -105,15 +111,15 @@ def _text(rules: Sequence[Mapping[str, Any]], book: Runbook, kind: Shared, commo
     sections = (
         ("Meaning", [rules[0]["annotations"]["summary"], book.meaning, _limits(rules, limits), _dashboard(rules[0])]),
         ("Impact", [book.impact]),
-        ("First five minutes", [_list((*book.first, *kind.first), numbered=True)]),
+        ("First five minutes", [_placeholders(book, more), _list((*book.first, *more.first), numbered=True)]),
         ("Diagnosis", diagnosis),
-        ("Mitigation", [_list((*book.mitigation, *kind.mitigation), numbered=False)]),
+        ("Mitigation", [_list((*book.mitigation, *more.mitigation), numbered=False)]),
         (
             "Escalation",
             [
                 _who(severities, rules[0]["labels"]["layer"], routing),
                 book.escalation,
-                kind.escalation or common.escalation,
+                escalation,
             ],
         ),
         ("Afterwards", [kind.afterwards or common.afterwards]),
@@ -122,6 +128,14 @@ def _text(rules: Sequence[Mapping[str, Any]], book: Runbook, kind: Shared, commo
         f"## {title}\n\n" + "\n\n".join(text.strip() for text in texts if text.strip()) for title, texts in sections
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _placeholders(book: Runbook, kind: Shared) -> str:
+    """What the names in the queries stand for."""
+    texts = (*book.first, *kind.first, book.diagnosis)
+    if not any("$model" in text for text in texts):
+        return ""
+    return "Names with a `$` in the queries are labels of the alert. The exporter's own page has them filled in."
 
 
 def _list(items: Sequence[str], numbered: bool) -> str:

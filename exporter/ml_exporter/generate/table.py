@@ -25,7 +25,7 @@ def alerts(rules: Iterable[Mapping[str, Any]]) -> str:
 
 def _row(name: str, rules: list[Mapping[str, Any]]) -> str:
     rule = rules[0]
-    severities = ", ".join(item["labels"]["severity"] for item in rules)
+    severities = ", ".join(dict.fromkeys(item["labels"]["severity"] for item in rules))
     cells = (
         f"[{name}](../../runbooks/{name}.md)",
         severities,
