@@ -193,8 +193,8 @@ def test_a_runbook_says_nothing_twice(name):
     for title in ("First five minutes", "Mitigation", "Escalation"):
         text = sections[title]
         queries = [line for block in re.findall(r"```promql\n(.*?)```", text, re.DOTALL) for line in block.split("\n")]
-        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL).replace("\n", " ")
-        leads = [" ".join(item.split()[:6]) for item in re.split(r"(?:^| )(?:-|\d\.) |[.:;] ", prose)]
+        plain = re.sub(r"^ *(?:-|\d+\.) ", ". ", re.sub(r"```.*?```", "", text, flags=re.DOTALL), flags=re.MULTILINE)
+        leads = [" ".join(item.split()[:6]) for item in re.split(r"[.:;]\s", plain)]
         said = [item.strip() for item in queries if item.strip()] + [item for item in leads if item.count(" ") == 5]
         assert [item for item in said if said.count(item) > 1] == [], title
 

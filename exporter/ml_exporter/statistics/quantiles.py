@@ -42,4 +42,4 @@ def bucket_quantile(q: float, upper_bounds: npt.NDArray[np.float64], counts: npt
     if lower <= 0:
         return lower + (upper - lower) * (rank - before) / (after - before)
     first, here, last = (math.log((count + 0.5) / (total - count + 0.5)) for count in (before, rank, after))
-    return lower * (upper / lower) ** ((here - first) / (last - first))
+    return lower * math.exp((here - first) / (last - first) * math.log(upper / lower))
