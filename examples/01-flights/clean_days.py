@@ -2,7 +2,8 @@
 
     python examples/01-flights/clean_days.py
 
-Logs, baseline and rules are those of `detection.py`. It prints every time that an alert fired, then how often each did.
+Logs, baseline and rules are those of `detection.py`. Rules are evaluated every hour. It prints every time that
+an alert fired, then how often each did.
 It needs promtool and amtool (`make tools`), some ten minutes and 3 GB. Other months, of which no limit of the pack was
 made: `--reference 2013-09-01 2013-10-01 --watch 2013-10-02 2013-11-30`.
 """
@@ -15,7 +16,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import click
-from detection import HOUR_US, MODEL, ROOT, STEP_MINUTES, Spell, prepare
+from detection import HOUR_US, MODEL, ROOT, Spell, prepare
 
 from ml_exporter.drill import Offline, offline
 from ml_exporter.drilling import Lengths
@@ -43,7 +44,7 @@ def main(reference: tuple[str, str], watch: tuple[str, str], tools: Path, cache:
     begin = str(date.fromisoformat(watch[0]) - timedelta(LEAD_DAYS))
     end = str(date.fromisoformat(watch[1]) + timedelta(1))
     watched_us = days_us(watch[1]) - days_us(watch[0]) - HOUR_US
-    lengths = Lengths(LEAD_DAYS * DAY_US, watched_us, HOUR_US, STEP_MINUTES * 60_000_000)
+    lengths = Lengths(LEAD_DAYS * DAY_US, watched_us, HOUR_US, HOUR_US)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         loaded = load(prepare(folder, cache, Spell(reference, (begin, end))))
