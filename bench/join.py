@@ -35,7 +35,7 @@ DAY_US = 86_400_000_000
 def counting() -> Counting:
     """A binary model of which only the join is used."""
     layout = Layout(Binary(("no", "yes"), 0.5, (0.5,)), (0.1, 1.0), (3600.0,), (CategoryBins("carrier", ("AA",)),))
-    times = (60_000_000, 300_000_000, DAY_US // 8, 300_000_000, DAY_US, 35 * DAY_US, 3_600_000_000, 33 * DAY_US)
+    times = (60_000_000, 300_000_000, DAY_US // 8, 300_000_000, DAY_US, 35 * DAY_US, 3_600_000_000, 33 * DAY_US, DAY_US)
     return Counting(layout, Timing(Grid(60_000_000, 3_600_000_000), *times), has_labels=True)
 
 

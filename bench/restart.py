@@ -33,6 +33,7 @@ from ml_exporter.store import FILE, Store
 FEATURES = 50
 PORT = 18_931
 ROUNDS = 3
+PENDING_AT_ONCE = 1 << 17
 
 
 def configured(folder: Path, models: int) -> Path:
@@ -69,8 +70,8 @@ def configured(folder: Path, models: int) -> Path:
     return path
 
 
-def write_state(path: Path, days: int) -> None:
-    """Every hour and every fine pane of every model, each with other counts."""
+def write_state(path: Path, days: int, pending: int) -> None:
+    """Every hour and every fine pane of every model, each with other counts, and predictions that wait for a label."""
     loaded = load(path)
     fleet, store, draw = Fleet.of(loaded), Store(path.parent / "state"), np.random.default_rng(6)
     now_us = time.time_ns() // 1000
@@ -86,6 +87,13 @@ def write_state(path: Path, days: int) -> None:
         counting.versions_us["v1"] = now_us
         remember(counting, now_us)
         write_year(counting, now_us, draw)
+    for first in range(0, pending, PENDING_AT_ONCE):
+        for counting in fleet.countings.values():
+            waiting = np.zeros(min(PENDING_AT_ONCE, pending - first), counting.join.dtype)
+            waiting["hash"], waiting["time_us"] = draw.integers(0, 1 << 63, len(waiting)), now_us
+            waiting["scores"] = draw.random(waiting["scores"].shape)
+            counting.join.predictions(waiting)
+        store.commit(fleet.countings, {})
     begin = time.perf_counter()
     store.commit(fleet.countings, {})
     print(f"state_first_commit_seconds {time.perf_counter() - begin:.2f} seconds", flush=True)
@@ -123,10 +131,10 @@ def restart(path: Path, models: int) -> tuple[float, int, float]:
     return seconds, memory, time.perf_counter() - begin
 
 
-def measure(folder: Path, models: int, days: int) -> Iterator[str]:
+def measure(folder: Path, models: int, days: int, pending: int) -> Iterator[str]:
     """The lines of the report."""
     path = configured(folder, models)
-    write_state(path, days)
+    write_state(path, days, pending)
     yield f"state_disk_bytes {(folder / 'state' / FILE).stat().st_size} bytes"
     found = [restart(path, models) for _ in range(ROUNDS)]
     yield f"restart_seconds {min(item[0] for item in found):.2f} seconds"
@@ -139,9 +147,10 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--models", type=int, default=20)
     arguments.add_argument("--days", type=int, default=35)
+    arguments.add_argument("--pending", type=int, default=0, help="predictions of each model that wait for a label")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for line in measure(Path(folder), chosen.models, chosen.days):
+        for line in measure(Path(folder), chosen.models, chosen.days, chosen.pending):
             print(line, flush=True)
 
 

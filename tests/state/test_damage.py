@@ -9,8 +9,10 @@ import subprocess
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 
 import pytest
 from tests import build
@@ -19,8 +21,9 @@ from tests.test_store import facts, fill
 from ml_exporter.counting import Counting
 from ml_exporter.errors import StateError
 from ml_exporter.join import shelf
-from ml_exporter.store import FILE, DamagedError, Store, opening
-from ml_exporter.store.files import FOLDER
+from ml_exporter.store import FILE, DamagedError, Store, checking, files, opening
+from ml_exporter.store.checking import Checker
+from ml_exporter.store.files import FOLDER, PAGE, read_header
 
 NOBODY = 65534
 
@@ -146,6 +149,87 @@ def test_a_damaged_run_goes_with_all_older_ones(damage: str, tmp_path: Path) -> 
     again, store = build.counting(), Store(tmp_path)
     assert store.load("flights", again) == ()
     store.close()
+
+
+def flipped(path: Path, draw: random.Random) -> None:
+    """Changes one bit of what a run holds: neither of its header, nor of what lies between two columns."""
+    start, size, _ = draw.choice(read_header(path.read_bytes()[:PAGE])["checksums"])
+    with path.open("r+b") as file:
+        file.seek(start + draw.randrange(size))
+        octet = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([octet ^ 1 << draw.randrange(8)]))
+
+
+def checked(store: Store) -> None:
+    """Waits for what the thread of merges and checks was given to do."""
+    merger = store._merger
+    wait([job for job in (merger._check, merger._merge and merger._merge.rows) if job])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_bit_of_a_run_that_changes_is_noticed(seed: int, tmp_path: Path) -> None:
+    """The run and all older ones are set aside, counted and told; what is younger goes on."""
+    store, counting = written(tmp_path, commits=20)
+    runs = list(counting.join.shelf.runs)
+    store.close()
+    store, again = Store(tmp_path), build.counting()
+    flipped(tmp_path / FOLDER / f"{runs[1].number:08d}.run", random.Random(seed))
+    assert store.load("flights", again) == ()
+    store.commit({"flights": again}, {"predictions": "x"})
+    checked(store)
+    store.commit({"flights": again}, {"predictions": "x"})
+    assert [run.number for run in again.join.shelf.runs] == [run.number for run in runs[2:]]
+    assert again.dropped == sum(run.waiting for run in runs[:2])
+    assert store.damaged == 2
+    assert len(store.notes) == 1
+    assert "expected an undamaged run, got another checksum" in store.notes[0]
+    store.close()
+    store, again = Store(tmp_path), build.counting()
+    assert store.load("flights", again) == ()
+    assert [run.number for run in again.join.shelf.runs] == [run.number for run in runs[2:]]
+    store.close()
+
+
+def test_a_damaged_run_is_not_merged(tmp_path: Path) -> None:
+    """Else what is damaged would get a checksum that fits."""
+    store, counting = written(tmp_path)
+    checker = store._merger.checker
+    flipped(tmp_path / FOLDER / f"{counting.join.shelf.runs[0].number:08d}.run", random.Random(1))
+    for commit in range(7, 60):
+        fill(counting, commit * 60, 60)
+        store.commit({"flights": counting}, {"predictions": str(commit)})
+        checked(store)
+        if store.damaged:
+            break
+    assert store.damaged
+    assert counting.dropped > 0
+    assert checker.check(run.number for run in counting.join.shelf.runs)
+    store.close()
+
+
+def test_a_run_of_before_the_checksums_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(files._Writer, "_checksums", lambda _: [])
+        store, counting = written(tmp_path)
+        store.close()
+    assert found_in(tmp_path) == expected(counting)
+    assert Checker(tmp_path, Event()).check(run.number for run in counting.join.shelf.runs)
+
+
+def test_a_run_is_read_again_once_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, counting = written(tmp_path)
+    store.close()
+    runs, now = counting.join.shelf.runs, [0.0]
+    monkeypatch.setattr(checking.time, "monotonic", lambda: now[0])
+    checker = Checker(tmp_path, Event())
+    checker.add(runs[:1])
+    assert checker.due(runs) == [runs[0].number], "the others were just written"
+    now[0] = checking.EVERY_SECONDS - 1
+    assert checker.due(runs) == []
+    now[0] += 1
+    assert checker.due(runs[1:]) == [run.number for run in runs[1:]]
+    assert checker.due(runs) == []
 
 
 # while running

@@ -9,7 +9,7 @@ from ml_exporter.counting import Counting
 from ml_exporter.errors import Problem, StateError
 from ml_exporter.join import Run
 from ml_exporter.store import keeping
-from ml_exporter.store.files import FOLDER, open_run, run_path, write_run
+from ml_exporter.store.files import FOLDER, open_run, run_path, set_run_aside, write_run
 from ml_exporter.store.keeping import Plan
 from ml_exporter.store.merging import Merger
 from ml_exporter.store.opening import DamagedError, UnwritableError, borrow, connect, problem
@@ -108,9 +108,11 @@ class Store:
         Returns what had to be reset: slices of the vector by name, and other state in words. Raises DamagedError.
         """
         try:
-            return keeping.load(self._db, self.directory, name, counting)
+            reset = keeping.load(self._db, self.directory, name, counting)
         except (sqlite3.Error, ValueError, KeyError) as error:
             raise self._damaged(error) from error
+        self._merger.checker.add(counting.join.shelf.runs)
+        return reset
 
     def _damaged(self, error: Exception) -> DamagedError:
         got = " ".join(str(error).split())
@@ -194,8 +196,10 @@ class Store:
     def _plan(self, name: str, counting: Counting) -> Plan:
         """What this commit writes of a model. Runs it names are on the disk when this returns."""
         shelf = counting.join.shelf
-        plan = Plan(counting.join.changes(), shelf.expired(), shelf.excess())
-        plan.merged, plan.merge = self._merger.finished(name, shelf, (*plan.dropped, *plan.excess))
+        expired, lost = shelf.expired(), self._merger.checker.lost(shelf.runs)
+        damaged = [run for run in lost if run not in expired]
+        plan = Plan(counting.join.changes(), expired, shelf.excess(), damaged)
+        plan.merged, plan.merge = self._merger.finished(name, shelf, plan.gone)
         if shelf.is_full:
             plan.flushes, plan.flushed = True, self._flush(counting)
         plan.panes = {keeping.WHOLE: list(counting.panes.settle())}
@@ -217,7 +221,7 @@ class Store:
         return open_run(run_path(self.directory, number), facts | {"number": number, "is_closed": False})
 
     def _write(self, models: Models, plans: Mapping[str, Plan], positions: Mapping[str, str]) -> None:
-        drops = any(plan.dropped or plan.excess or plan.merged for plan in plans.values())
+        drops = any(plan.gone or plan.merged for plan in plans.values())
         # Files that are no longer named are removed after the commit, so it must outlive a loss of power.
         self._db.execute(f"PRAGMA synchronous={'FULL' if drops else 'NORMAL'}")
         self._db.execute("BEGIN IMMEDIATE")
@@ -245,8 +249,11 @@ class Store:
         """Makes the state in memory what the disk has."""
         shelf = counting.join.shelf
         counting.join.saved(plan.changes)
-        counting.dropped += sum(run.waiting for run in plan.excess)
+        counting.dropped += sum(run.waiting for run in {*plan.excess, *plan.damaged})
         shelf.runs = plan.runs(counting)
+        for run in plan.damaged:
+            set_run_aside(self.directory, run.number)
+        self.notes += self._merger.checker.told(plan.damaged)
         if plan.merged:
             self._merger.taken()
         if plan.flushes:

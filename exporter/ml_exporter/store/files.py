@@ -1,8 +1,11 @@
 """Runs as files: written once, synced, then mapped into memory for reading.
 
 A file has a header of one page (magic, length and checksum of a JSON text), then each column on a page of its own, then
-the filter of hashes. A column that has one value throughout is a number in the header. A run that is being merged is
-written a slice at a time, with room for the rows that may come; room that is not needed is a hole in the file.
+the filter of hashes. A column that has one value throughout is a number in the header, the others and the filter have a
+checksum there, which `checking` reads them against. A run that is being merged is written a slice at a time, with room
+for the rows that may come; room that is not needed is a hole in the file.
+
+Files of before the checksums lack that key of the header, and are read; a release of then reads those of now.
 """
 
 import json
@@ -21,7 +24,7 @@ from ml_exporter.join import Columns, Filter, Run
 
 FOLDER = "runs"
 _MAGIC = b"MLXRUN1\n"
-_PAGE = 4096
+PAGE = 4096
 _CONSTANTS = ("segment", "actual", "label_us", "state")
 """Columns that may have one value throughout; they come last, so that the file ends where they would begin."""
 
@@ -59,8 +62,9 @@ class _Writer:
         self._types = {name: dtype[name] for name in sorted(names, key=lambda name: (name in _CONSTANTS, name))}
         self._starts: dict[str, int] = {}
         self._constants: dict[str, Any] = {}
+        self._sums: dict[str, int] = {}
         self._filter = Filter.empty(room)
-        self._filter_start = end = _PAGE
+        self._filter_start = end = PAGE
         end = _aligned(end + len(self._filter.bits))
         for name, kind in self._types.items():
             self._starts[name] = end
@@ -89,10 +93,18 @@ class _Writer:
         self._put(name, self._rows, column)
 
     def _put(self, name: str, row: int, column: npt.NDArray[Any]) -> None:
+        """Writes what follows on the rows that were put before."""
         kind = self._types[name]
-        _write(
-            self._descriptor, column.astype(kind.base, copy=False).tobytes(), self._starts[name] + row * kind.itemsize
-        )
+        content = column.astype(kind.base, copy=False).tobytes()
+        self._sums[name] = zlib.crc32(content, self._sums.get(name, 0))
+        _write(self._descriptor, content, self._starts[name] + row * kind.itemsize)
+
+    def _checksums(self) -> list[tuple[int, int, int]]:
+        """Where something begins, how many bytes it has, and its checksum."""
+        bits = self._filter.bits.tobytes()
+        sizes = {name: self._rows * self._types[name].itemsize for name in self._sums}
+        columns = [(self._starts[name], sizes[name], found) for name, found in self._sums.items()]
+        return [(self._filter_start, len(bits), zlib.crc32(bits)), *columns]
 
     def _header(self) -> bytes:
         columns = [
@@ -100,16 +112,17 @@ class _Writer:
             for name, kind in self._types.items()
         ]
         document = {"rows": self._rows, "columns": columns, "filter": [self._filter_start, self._filter.width]}
+        document |= {"checksums": self._checksums()}
         text = json.dumps(document).encode()
         head = _MAGIC + len(text).to_bytes(4, "little") + zlib.crc32(text).to_bytes(4, "little") + text
-        return head.ljust(_PAGE, b"\0")
+        return head.ljust(PAGE, b"\0")
 
 
 def open_run(path: Path, facts: Mapping[str, Any]) -> Run:
     """The run in a file; `facts` are the fields of `Run` that the manifest holds. Raises StateError if damaged."""
     try:
         content = np.memmap(path, np.uint8, "r")
-        document = _read_header(content[:_PAGE].tobytes())
+        document = read_header(content[:PAGE].tobytes())
         rows, (start, width) = document["rows"], document["filter"]
         columns = {}
         for name, kind, shape, offset, constant in document["columns"]:
@@ -118,9 +131,14 @@ def open_run(path: Path, facts: Mapping[str, Any]) -> Run:
         if len(bits) != 1 << (width - 3):
             raise ValueError(f"{len(content)} bytes")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        got = " ".join(str(error).split()) or type(error).__name__
-        raise StateError([Problem(str(path), "an undamaged run", got, "Restore it, or let it be set aside")]) from error
+        raise damage(path, error) from error
     return Run(columns=columns, filter=Filter(width, np.asarray(bits)), **facts)
+
+
+def damage(path: Path, error: Exception) -> StateError:
+    """What is wrong with a run that cannot be used."""
+    got = " ".join(str(error).split()) or type(error).__name__
+    return StateError([Problem(str(path), "an undamaged run", got, "Restore it, or let it be set aside")])
 
 
 def set_run_aside(directory: Path, number: int) -> None:
@@ -130,7 +148,8 @@ def set_run_aside(directory: Path, number: int) -> None:
         path.rename(path.with_suffix(".damaged"))
 
 
-def _read_header(page: bytes) -> Any:
+def read_header(page: bytes) -> Any:
+    """The header of a run in its first page. Raises ValueError when it is damaged."""
     if not page.startswith(_MAGIC):
         raise ValueError("no header")
     length, found = int.from_bytes(page[8:12], "little"), int.from_bytes(page[12:16], "little")
@@ -160,7 +179,7 @@ def _write(descriptor: int, content: bytes, offset: int) -> None:
 
 
 def _aligned(offset: int) -> int:
-    return -(-offset // _PAGE) * _PAGE
+    return -(-offset // PAGE) * PAGE
 
 
 def _plain(value: Any) -> Any:

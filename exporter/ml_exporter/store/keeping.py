@@ -49,6 +49,7 @@ class Plan:
     changes: Changes
     dropped: list[Run]
     excess: list[Run]
+    damaged: list[Run]
     panes: dict[str, list[tuple[Key, bytes | None]]] = field(default_factory=dict)
     history: list[Block] = field(default_factory=list)
     flushes: bool = False
@@ -56,9 +57,14 @@ class Plan:
     merged: list[Run] = field(default_factory=list)
     merge: Run | None = None
 
+    @property
+    def gone(self) -> tuple[Run, ...]:
+        """The runs that go."""
+        return (*self.dropped, *self.excess, *self.damaged)
+
     def runs(self, counting: Counting) -> list[Run]:
         """The runs after the commit, oldest first."""
-        gone, found = (*self.dropped, *self.excess), list[Run]()
+        gone, found = self.gone, list[Run]()
         for run in counting.join.shelf.runs:
             if self.merged and run is self.merged[0]:
                 found += [self.merge] if self.merge else []

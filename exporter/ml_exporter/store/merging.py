@@ -1,4 +1,7 @@
-"""Merges runs in a thread of its own. A commit names the result; until then it is a file that nothing knows."""
+"""Merges runs, and checks them, in a thread of its own.
+
+A commit names the result of a merge; until then it is a file that nothing knows.
+"""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +14,7 @@ import numpy as np
 
 from ml_exporter.counting import Counting
 from ml_exporter.join import Columns, Run, Shelf, merged
+from ml_exporter.store.checking import Checker
 from ml_exporter.store.files import FOLDER, open_run, run_path, write_run
 
 PAUSE_COMMITS = 60
@@ -19,6 +23,10 @@ PAUSE_COMMITS = 60
 
 class StoppedError(Exception):
     """The merge was called off."""
+
+
+class UnfitError(Exception):
+    """A run that was to be merged is damaged."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +40,14 @@ class _Merge:
 
 
 class Merger:
-    """One merge at a time over all models, those with most runs first."""
+    """One merge at a time over all models, those with most runs first; between merges the runs that `checker` names."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="merge")
         self._stop = threading.Event()
+        self.checker = Checker(directory, self._stop)
+        self._check: Future[bool] | None = None
         self._merge: _Merge | None = None
         self._last = 0
         self._pause = 0
@@ -51,12 +61,18 @@ class Merger:
         return self._last
 
     def start(self, models: Mapping[str, Counting]) -> None:
-        """Begins a merge if none is under way and one is wanted."""
+        """Begins a merge, and a check, if none is under way and one is wanted."""
         if self._merge is not None and self._merge.model not in models and self._merge.rows.done():
             self._discard(self._merge)
         self._pause = max(0, self._pause - 1)
-        if self._merge is not None or self._pause:
-            return
+        if self._merge is None and not self._pause:
+            self._start_merge(models)
+        if self._check is None or self._check.done():
+            runs = (run for counting in models.values() for run in counting.join.shelf.runs)
+            due = self.checker.due(runs)
+            self._check = self._thread.submit(self.checker.check, due) if due else None
+
+    def _start_merge(self, models: Mapping[str, Counting]) -> None:
         by_runs = sorted(models.items(), key=lambda item: -len(item[1].join.shelf.runs))
         for name, counting in by_runs:
             runs = counting.join.shelf.wanted()
@@ -67,6 +83,9 @@ class Merger:
                 return
 
     def _run(self, number: int, dtype: np.dtype[Any], runs: Sequence[Run], horizon_us: int) -> int:
+        if not self.checker.check(run.number for run in runs):
+            raise UnfitError
+
         def slices() -> Iterator[Columns]:
             for columns in merged(runs, horizon_us):
                 if self._stop.is_set():
@@ -85,7 +104,7 @@ class Merger:
             return [], None
         try:
             rows = merge.rows.result()
-        except OSError:
+        except (OSError, UnfitError):
             self._merge, self._pause = None, PAUSE_COMMITS
             return [], None
         here = {run.number: run for run in shelf.runs if run not in gone}
