@@ -97,7 +97,7 @@ local now(uids) =
             ofOwner('max by (model) (ml:quality_baseline_loss{window="1d"})'),
             'percentunit',
             [link.row(uids.labels, 'Open its quality', ['model'])],
-            [{ id: 'decimals', value: 1 }]
+            panel.redFrom(0, 'orange') + [{ id: 'decimals', value: 1 }]
           ),
           panel.column('Slow, 1h', ofOwner('max by (model) (ml:window_latency_over_limit_ratio{window="1h"})'), 'percentunit', [link.row(uids.latency, 'Open its latency', ['model'])], [{ id: 'decimals', value: 1 }]),
           panel.column('Default answers, 1h', ofOwner('max by (model) (ml:prediction_fallback_ratio{window="1h"})'), 'percentunit', [toModel], [{ id: 'decimals', value: 1 }]),

@@ -13,6 +13,7 @@ local values(name, label, series, more) = {
   sort: 1,
 } + more;
 
+// Grafana 10 to 11.6.1 read `expr` and `step`; 11.6.2, 12.0.1 and their next ones nothing but `target`; later ones either.
 local annotation(name, color, expr, title, more={}) = {
   name: name,
   datasource: panel.datasource,
@@ -20,6 +21,7 @@ local annotation(name, color, expr, title, more={}) = {
   iconColor: color,
   expr: expr,
   step: '60s',
+  target: { refId: 'Anno', expr: expr, interval: '60s', range: true, instant: false },
   titleFormat: title,
 } + more;
 
@@ -37,22 +39,24 @@ local compressed(config, item) = item {
   several(name, label, series)::
     values(name, label, series, { multi: true, includeAll: true, allValue: '.+', current: { selected: true, text: ['All'], value: ['$__all'] } }),
 
-  // Deployments: a version that was not there five minutes before. It marks a span, and needs no series with a time as its value.
+  // Deployments: a version that was not there one step and five minutes before. It is marked once, however far apart the steps are: up to
+  // 11.6.1 Grafana asks for a hundred of them.
   newVersion(config, models)::
     local version = metric.name('ml_model_version_info') + '{%s}' % models;
     annotation(
       'New version',
       'blue',
-      'group by (model, version) (%s) unless group by (model, version) (%s offset %s)' % [version, version, duration.text(config, 300)],
+      'group by (model, version) (%s) unless group by (model, version) (last_over_time(%s[%s] offset $__interval))' % [version, version, duration.text(config, 300)],
       '{{model}} {{version}}'
     ),
 
-  // Pages are marked; warnings, of which there may be many, when somebody asks for them.
+  // Pages are marked; warnings, of which there may be many, when somebody asks for them. None falls between two steps.
   firing(matchers):: [
     annotation(
       item.name,
       item.color,
-      'group by (alertname, model, feature) (ALERTS{alertname=~"ML.+",alertstate="firing",escalation="",severity="%s",%s})' % [item.severity, matchers],
+      local alerts = 'ALERTS{alertname=~"ML.+",alertstate="firing",escalation="",severity="%s",%s}' % [item.severity, matchers];
+      'group by (alertname, model, feature) (%s or last_over_time(%s[$__interval]))' % [alerts, alerts],
       '{{alertname}} {{model}} {{feature}}',
       { enable: item.severity == 'critical' }
     )

@@ -180,6 +180,12 @@ def test_bands_have_both_their_ends(board):
 
 
 @boards
+def test_annotations_say_what_they_ask_as_every_version_of_grafana_reads_it(board):
+    for item in board["annotations"]["list"]:
+        assert (item["target"]["expr"], item["target"]["interval"]) == (item["expr"], item["step"])
+
+
+@boards
 def test_deployments_and_pages_are_marked_and_warnings_on_request(board):
     marked = {item["name"]: item for item in board["annotations"]["list"]}
     if board["uid"] not in FLEET:

@@ -165,15 +165,30 @@ def test_features_are_ranked_by_drift_over_their_noise_floor(tmp_path, version):
     evaluated(tmp_path, version, series, wanted)
 
 
+def marks(name, step):
+    """The query of an annotation, asked at a distance, over five hours."""
+    mark = next(item for item in BOARDS["ml-model"]["annotations"]["list"] if item["name"] == name)
+    return f"({mark['expr'].replace('$model', 'm').replace('$__interval', step)})[5h:{step}]"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_new_version_is_marked_when_it_begins_to_serve(tmp_path, version):
-    mark = next(item for item in BOARDS["ml-model"]["annotations"]["list"] if item["name"] == "New version")
+def test_a_new_version_is_marked_once_whatever_the_distance_of_the_points(tmp_path, version):
+    """Not the one that was there before, and not again after a scrape was missed."""
     series = {
-        'ml_model_version_info{model="m",version="1",instance="x"}': "1x360",
-        'ml_model_version_info{model="m",version="2",instance="x"}': "_x358 1x2",
-        'ml_model_version_info{model="m",version="2",instance="y"}': "_x358 1x2",
+        'ml_model_version_info{model="m",version="1",instance="x"}': "1x100 stale _x2 1x300",
+        'ml_model_version_info{model="m",version="2",instance="x"}': "_x152 1x300",
+        'ml_model_version_info{model="m",version="2",instance="y"}': "_x153 1x300",
     }
-    wanted = {mark["expr"].replace("$model", "m"): {'{model="m",version="2"}': 1}}
+    once = {'{model="m",version="2"}': 1}
+    wanted = {f"count_over_time({marks('New version', step)})": once for step in ("1m", "7m", "30m", "2h")}
+    evaluated(tmp_path, version, series, wanted)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_page_falls_between_two_points(tmp_path, version):
+    series = {alert("MLAccuracyLow", "critical", "m", escalation=""): "_x152 1x3 stale"}
+    labels = '{alertname="MLAccuracyLow",model="m"}'
+    wanted = {f"count_over_time({marks('Pages', step)}) > bool 0": {labels: 1} for step in ("1m", "7m", "30m", "2h")}
     evaluated(tmp_path, version, series, wanted)
 
 

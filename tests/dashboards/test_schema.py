@@ -19,8 +19,10 @@ from grafana_foundation_sdk.models import units
 
 boards = pytest.mark.parametrize("board", BOARDS.values(), ids=list(BOARDS))
 
-# What the schema of an annotation leaves to the data source: how Prometheus' events are named.
-BEYOND = re.compile(r"/annotations/list/\d+/(step|titleFormat|textFormat|tagKeys)")
+# What the schema of an annotation leaves to the data source: how Prometheus' events are named, and the query as newer
+# versions keep it.
+_QUERY = "target/(refId|expr|interval|range|instant)"
+BEYOND = re.compile(rf"/annotations/list/\d+/(step|titleFormat|textFormat|tagKeys|{_QUERY})")
 
 
 @pytest.fixture(scope="module", autouse=True)

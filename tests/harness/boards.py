@@ -7,7 +7,7 @@ OUT = Path(__file__).parents[2] / "dashboards" / "out"
 BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(OUT.glob("*.json"))}
 
 # What Grafana puts in place of its own variables, for a range of six hours.
-RANGE = {"$__rate_interval": "5m", "$__range_s": "21600", "$__range": "21600s"}
+RANGE = {"$__rate_interval": "5m", "$__interval": "1m", "$__range_s": "21600", "$__range": "21600s"}
 
 
 def panels(board):

@@ -34,6 +34,12 @@ def test_annotations_of_people_are_left_to_grafana():
     assert (found.name, found.expression, found.title, found.step) == ("New", "b", "{{v}}", "60s")
 
 
+def test_annotations_as_newer_versions_keep_them():
+    listed = [{"name": "New", "target": {"refId": "Anno", "expr": "b", "interval": "5m"}}]
+    (found,) = dashboard(annotations={"list": listed}).annotations
+    assert (found.expression, found.title, found.step) == ("b", "New", "5m")
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"panels": {}}', '{"uid": "a", "title": "b", "panels": [{}]}'])
 def test_what_is_no_dashboard(text):
     with pytest.raises(ConfigError, match=r"d\.json: expected a dashboard in the classic JSON of Grafana, got "):

@@ -171,9 +171,11 @@ class _Asking:
 
     def annotated(self, annotation: Annotation, context: Context) -> Annotated:
         """The events of an annotation; samples that follow each other are one."""
-        step = self.steps.forced or max(duration(annotation.step), self.steps.of("", 24 * POINTS_A_COLUMN)[0])
+        points, scrape = self.steps.of("", 24 * POINTS_A_COLUMN)
+        step = self.steps.forced or max(duration(annotation.step), points)
         target = Target("Anno", annotation.expression, annotation.title, "time_series", False, "")
-        asked = variables.replaced(annotation.expression, context.choices, context.builtins, "query")
+        own = builtins(self.steps.range, step, scrape)
+        asked = variables.replaced(annotation.expression, context.choices, own, "query")
         answer = self._asked(target, asked, step)
         events = [
             Event(span.start, span.end, span.shown.text, color_of(annotation.color) or "blue")

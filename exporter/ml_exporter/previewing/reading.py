@@ -138,11 +138,13 @@ def _variable(found: Mapping[str, Any]) -> Variable:
 def _annotations(found: Sequence[Mapping[str, Any]]) -> Iterator[Annotation]:
     """Those that a query finds; those that people wrote are in the database of Grafana."""
     for item in found:
-        if item.get("enable", True) and item.get("expr"):
+        target = item.get("target") or {}
+        expression = item.get("expr") or target.get("expr")
+        if item.get("enable", True) and expression:
             yield Annotation(
                 name=str(item["name"]),
-                expression=str(item["expr"]),
-                step=str(item.get("step") or "60s"),
+                expression=str(expression),
+                step=str(item.get("step") or target.get("interval") or "60s"),
                 title=str(item.get("titleFormat") or item["name"]),
                 text=str(item.get("textFormat") or ""),
                 color=str(item.get("iconColor") or "blue"),
