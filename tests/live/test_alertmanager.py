@@ -80,14 +80,20 @@ def told(webhook, path):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_one_page_for_one_incident(version, tmp_path):
     with running(version, tmp_path) as (manager, webhook):
-        manager.post([alert(NULLS), alert(PAGE), alert(DRIFT), alert(DRIFT, model="churn")])
+        twin = alert(NULLS | {"severity": "warning"})
+        manager.post([alert(NULLS), twin, alert(PAGE), alert(DRIFT), alert(DRIFT, model="churn")])
         page = webhook.wait_for(lambda item: item.path == "/oncall" and len(item.payload["alerts"]) == 2, 20)
         assert names_of(page) == [("MLAccuracyLow", "fraud"), ("MLFeatureNullRatioHigh", "fraud")]
         assert page.payload["groupLabels"] == {"model": "fraud", "team": "payments"}
         channel = webhook.wait_for(lambda item: item.path == "/channel", 20)
-        assert names_of(channel) == [("MLFeatureDrift", "churn")]  # that of fraud is what broken data fakes
-        muted = [item for item in manager.alerts() if item["status"]["inhibitedBy"]]
-        assert [item["labels"]["alertname"] for item in muted] == ["MLFeatureDrift"]
+        # That of fraud is what broken data fakes, and its nulls page.
+        assert names_of(channel) == [("MLFeatureDrift", "churn")]
+        muted = {
+            (item["labels"]["alertname"], item["labels"]["severity"])
+            for item in manager.alerts()
+            if item["status"]["inhibitedBy"]
+        }
+        assert muted == {("MLFeatureDrift", "warning"), ("MLFeatureNullRatioHigh", "warning")}
         assert len(told(webhook, "channel")) == 1
         assert manager.server.warnings() == []
 
