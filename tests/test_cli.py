@@ -299,7 +299,10 @@ def test_the_same_reference_gives_the_same_bytes(shell, path, monkeypatch):
     code, out, _ = shell(*command)
     first = (path.parent / "churn.json").read_bytes()
     assert code == 0
-    assert out == f"{path.parent / 'churn.json'}: baseline {load(path).baselines['churn'].fingerprint} from 2000 rows\n"
+    made = load(path).baselines["churn"]
+    assert out.splitlines()[0] == f"{path.parent / 'churn.json'}: baseline {made.fingerprint} from 2000 rows"
+    assert out.splitlines()[1:3] == ["  0.02 days, 100.0% labelled", "  predicted no 49.5%, yes 50.4%"]
+    assert out.splitlines()[3].startswith("  accuracy 0.6")
 
     rows = text.splitlines(keepends=True)
     (path.parent / "reference.jsonl").write_bytes(b"".join(rows[1000:] + rows[:1000]))
@@ -313,7 +316,10 @@ def test_a_reference_that_cannot_be_used(shell, path, monkeypatch):
     (path.parent / "reference.jsonl").write_text("no json\n")
     code, out, err = shell(*command)
     assert (code, out) == (2, "")
-    assert err.startswith("churn: expected reference predictions, got no usable row in reference.jsonl. Name ")
+    assert err == (
+        "churn: expected reference predictions, got no usable row in reference.jsonl; 1 refused as malformed. "
+        "Correct `predictions.columns` or the format of its source, or name other logs.\n"
+    )
     (path.parent / "reference.jsonl").unlink()
     code, out, err = shell(*command)
     assert (code, out) == (2, "")

@@ -97,7 +97,7 @@ models:
       numeric: {temp: {range: [-30, 50]}, wind: {range: [0, null]}, visib: }
       categorical: {carrier: , "say \\"hi\\"\\n<b>": {}}
       distances: [wasserstein, js]
-    latency: {limit: 300ms}
+    latency: {limit: 300ms, unit: us}
     windows: {features: [1d], head: [1h, 1d], quality: [30d, 7d], segments: [1d, 7d]}
     segments: {country: {column: geo.country, limit: 5}, version: }
     comparisons: [previous, last_week, version]
@@ -211,7 +211,7 @@ def test_fields_follow_the_columns() -> None:
         Field("version", ("v",), "text"),
         Field("prediction", ("a",), "text"),
         Field("score", ("p",), "number"),
-        Field("latency", ("t",), "number"),
+        Field("latency", ("t",), "number", per=1_000_000),
         Field("fallback", ("f",), "flag"),
         Field("error", ("e",), "flag"),
         Field("label", ("y",), "text", may_lack=True),

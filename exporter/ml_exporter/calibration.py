@@ -35,6 +35,8 @@ ENOUGH_WINDOWS = 20
 _SKEWED = (multivariate.STATISTIC, shape.CONCENTRATION, shape.SPREAD)
 """The statistics whose skewness over windows is learned."""
 TRAINING_AUC = 0.99
+BACKWARDS_AUC = 0.4
+"""No model is that bad: the score is that of the other class."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,8 @@ def _warnings(
     auc = found.get("roc_auc", found.get("roc_auc_macro", 0.0))
     if auc > TRAINING_AUC:
         yield f"AUC on the reference is {auc:.4f}: use data held out from training."
+    elif 0.0 < auc < BACKWARDS_AUC:
+        yield f"AUC on the reference is {auc:.4f}: scores and labels disagree. Name the negative class first."
     what = "scores" if draft.layout.is_class else "predictions"
     for window, seconds in lengths.items():
         if seconds % draft.day_seconds:

@@ -19,6 +19,7 @@ from ml_exporter.fitting import fit_layout
 from ml_exporter.groups import group_rows
 from ml_exporter.ingest import FinishedLogs, read_all
 from ml_exporter.layout import Layout, project
+from ml_exporter.mapping import Read, doubts
 from ml_exporter.oddness import make_joint_counter
 from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import SEGMENT_PREFIX, Batch, schema
@@ -54,10 +55,7 @@ def make(config: Config, name: str, logs: ReferenceLogs, directory: Path) -> Mad
     predictions = read_all(source, logs.predictions, made_of, directory)
     table = _together(predictions.batches, schema(made_of.fields))
     if not table.num_rows:
-        action = "Name reference logs with readable predictions; `ml-exporter check` shows the configured columns"
-        raise BaselineError(
-            [Problem(name, "reference predictions", f"no usable row in {', '.join(logs.predictions)}", action)]
-        )
+        raise BaselineError([_nothing_usable(name, logs, predictions)])
     known, labels = FinishedLogs((), Counter(), 0), None
     if model.labels and logs.labels:
         if model.labels.source is None:
@@ -70,8 +68,18 @@ def make(config: Config, name: str, logs: ReferenceLogs, directory: Path) -> Mad
     reference = with_joint(reference, table, config.time)
     limits = {by: limit for by, limit in segment_limits(model).items() if by != VERSION}
     names = {by: ranked(table.column(SEGMENT_PREFIX + by), limit) for by, limit in limits.items()}
-    made = replace(calibrate(name, model, config.time, reference), segments=names)
+    made = calibrate(name, model, config.time, reference)
+    doubted = tuple(str(item) for item in doubts(model, Read(table, labels, logs.labels)))
+    made = replace(made, segments=names, warnings=(*doubted, *made.warnings))
     return Made(made, predictions.rejected + known.rejected, predictions.unread_bytes + known.unread_bytes)
+
+
+def _nothing_usable(name: str, logs: ReferenceLogs, found: FinishedLogs) -> Problem:
+    got = f"no usable row in {', '.join(logs.predictions)}"
+    if found.rejected:
+        got += f"; {', '.join(f'{count} refused as {reason}' for reason, count in sorted(found.rejected.items()))}"
+    action = "Correct `predictions.columns` or the format of its source, or name other logs"
+    return Problem(name, "reference predictions", got, action)
 
 
 def _together(batches: Sequence[Batch], expected: pa.Schema) -> pa.Table:

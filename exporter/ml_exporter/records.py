@@ -87,7 +87,7 @@ class Field:
     """One column of the canonical record and where the log keeps it.
 
     `name` is canonical (`timestamp`, `score`, `feature:temp`); `path` are the JSON keys from the outside in. With
-    `may_lack` a row without the key is as it should be.
+    `may_lack` a row without the key is as it should be. A number is what the log has, divided by `per`.
     """
 
     name: str
@@ -95,6 +95,7 @@ class Field:
     kind: Kind
     required: bool = False
     may_lack: bool = False
+    per: int = 1
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """`ml-exporter baseline`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -9,6 +10,8 @@ from ml_exporter import make_baseline as making
 from ml_exporter import options
 from ml_exporter.commands import saying
 from ml_exporter.loading import read_config
+
+SHOWN_CLASSES = 10
 
 
 @click.command("baseline")
@@ -39,11 +42,26 @@ def command(
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(artefact.dump(made.baseline), encoding="utf-8")
     click.echo(f"{target}: baseline {made.baseline.fingerprint} from {made.baseline.summary['rows']} rows")
+    for line in _found(made.baseline):
+        click.echo(f"  {line}")
     for reason, count in sorted(made.rejected.items()):
         click.echo(f"{count} rows rejected: {reason}", err=True)
     _warn_unread("reference", made.unread_bytes)
     for warning in made.baseline.warnings:
         click.echo(f"warning: {warning}", err=True)
+
+
+def _found(made: artefact.Baseline) -> Iterator[str]:
+    """What a reader can hold against what they know of the model."""
+    rows, labelled, days = (made.summary[name] for name in ("rows", "labelled", "days"))
+    yield f"{days:g} days, {labelled / rows:.1%} labelled"
+    shares = list(made.summary.get("class_ratios", {}).items())
+    if shares:
+        more = f", and {len(shares) - SHOWN_CLASSES} classes more" if len(shares) > SHOWN_CLASSES else ""
+        yield "predicted " + ", ".join(f"{name} {share:.1%}" for name, share in shares[:SHOWN_CLASSES]) + more
+    whole = {name: value for name, value in made.summary["quality"].items() if ":" not in name}
+    if labelled and whole:
+        yield ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in whole.items())
 
 
 def _warn_unread(where: str, size: int) -> None:

@@ -88,7 +88,7 @@ class PredictionColumns(Section, frozen=True):
     scores: dict[str, str] = {}
     """Multiclass: where the record keeps the probability of each class, instead of `score`."""
     latency: str | None = None
-    """Latency in seconds."""
+    """Latency, in seconds if `latency.unit` says nothing else."""
     fallback: str | None = None
     """True when a default answer was served."""
     error: str | None = None
@@ -186,6 +186,8 @@ class Latency(Section, frozen=True):
 
     limit: Duration = Duration(0.5)
     """A prediction slower than this counts against the agreement."""
+    unit: Literal["s", "ms", "us", "ns"] = "s"
+    """The unit in which the log keeps latencies. Metrics are in seconds."""
 
 
 class Windows(Section, frozen=True):

@@ -3,6 +3,8 @@
 from ml_exporter.config.sections import Config, Labels, Model, Predictions, kinds
 from ml_exporter.records import FEATURE_PREFIX, SCORE_PREFIX, SEGMENT_PREFIX, Field, Kind, Stream
 
+PER_SECOND = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}
+
 
 def prediction_fields(model: Model) -> tuple[Field, ...]:
     """The canonical columns of a model's predictions and where its log keeps them."""
@@ -19,7 +21,8 @@ def prediction_fields(model: Model) -> tuple[Field, ...]:
         ("fallback", columns.fallback, "flag"),
         ("error", columns.error, "flag"),
     )
-    found += [Field(name, _path(path), kind) for name, path, kind in optional if path is not None]
+    per = {"latency": PER_SECOND[model.latency.unit]}
+    found += [Field(name, _path(path), kind, per=per.get(name, 1)) for name, path, kind in optional if path is not None]
     if columns.label is not None:
         found.append(Field("label", _path(columns.label), answer_kind(model), may_lack=True))
     if columns.label_timestamp is not None:

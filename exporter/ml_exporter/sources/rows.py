@@ -147,12 +147,16 @@ def _give(rows: Rows, stream: Stream, wanted: Flags, share: _Share) -> None:
     for kind, counts in _violations(rows, stream, numbers):
         share.violations.setdefault(kind, []).append((before, counts[chosen]))
     columns = [
-        pa.nulls(len(kept), ARROW_TYPES[item.kind]) if number is None else rows.arrays[number]
+        pa.nulls(len(kept), ARROW_TYPES[item.kind]) if number is None else _in_unit(rows.arrays[number], item)
         for item, number in zip(stream.fields, numbers, strict=True)
     ]
     share.kept.append(chosen + sum(table.num_rows for table in share.tables))
     share.tables.append(pa.Table.from_arrays(columns, schema=schema(stream.fields)))
     share.offsets.append(rows.offsets[chosen])
+
+
+def _in_unit(array: pa.Array, item: Field) -> pa.Array:
+    return array if item.per == 1 else pc.divide(array, float(item.per))
 
 
 def _faults(rows: Rows, stream: Stream, numbers: list[int | None]) -> Iterator[tuple[str, Flags]]:
