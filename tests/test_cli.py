@@ -368,11 +368,30 @@ def test_generate_check_sees_every_difference(shell, tmp_path, monkeypatch):
     assert {f"written: {item}" for item in (changed, gone)} <= set(out.splitlines())
 
 
+@pytest.mark.parametrize("options", [["--config"], ["--settings"], []])
+def test_generate_writes_no_pack_of_its_own_place(shell, path, tmp_path, monkeypatch, options):
+    if not options:
+        monkeypatch.setattr(packed, "pack_dir", lambda: tmp_path)
+    code, out, err = shell("generate", *options, *([path] if options else []))
+    assert (code, out) == (2, "")
+    assert "--out: expected a folder for the pack, got none. Add `--out pack`." in err
+
+
 def test_generate_elsewhere(shell, path, tmp_path, monkeypatch):
-    code, out, _ = shell("generate", "--out", tmp_path / "pack", "--config", path)
+    pack = tmp_path / "pack"
+    code, out, err = shell("generate", "--out", pack, "--config", path)
     assert code == 0
+    assert err.startswith(
+        "warning: receivers: expected who hears of alerts, got the pack's example at localhost:8060. "
+    )
     made = packed.pack_dir() / "dashboards/out"
-    assert {line.removeprefix(f"written: {tmp_path / 'pack'}/") for line in out.splitlines()} == {
+    files = {str(item.relative_to(pack)) for item in pack.rglob("*") if item.is_file()}
+    assert out.splitlines()[:2] == [
+        f"{pack / 'rules/'}: for `rule_files` of Prometheus, and alerts.md to read",
+        f"{pack / 'alertmanager.yaml'}: for Alertmanager",
+    ]
+    assert out.splitlines()[-1] == f"{len(files)} of {len(files)} files changed"
+    assert files == {
         "rules/ml-exporter-rules.yaml",
         "rules/ml-exporter-alerts.yaml",
         "rules/ml-exporter-escalation.yaml",
@@ -382,7 +401,8 @@ def test_generate_elsewhere(shell, path, tmp_path, monkeypatch):
         *(f"dashboards/{item.relative_to(made)}" for item in made.rglob("*") if item.is_file()),
         *(f"runbooks/{item.name}" for item in (packed.pack_dir() / "runbooks").glob("*.md")),
     }
-    assert "churn" in (tmp_path / "pack/rules/ml-exporter-rules.yaml").read_text()
+    assert "churn" in (pack / "rules/ml-exporter-rules.yaml").read_text()
+    assert shell("generate", "--out", pack, "--config", path)[1].splitlines()[-1] == f"0 of {len(files)} files changed"
     monkeypatch.setattr(generate, "render", lambda *_: {"rules/a.yaml": ""})
     code, _, err = shell("generate", "--out", path / "below-a-file")
     assert code == 2

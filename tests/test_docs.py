@@ -1,5 +1,6 @@
 """The documents: what they name exists, what they show works, and what is generated is fresh."""
 
+import dataclasses
 import re
 import shlex
 from pathlib import Path
@@ -11,6 +12,7 @@ from markdown_it import MarkdownIt
 from ml_exporter import cli, config, documents
 from ml_exporter.catalogue import BY_NAME, METRICS
 from ml_exporter.commands import generate as generate_command
+from ml_exporter.generate import Settings, data
 
 ROOT = Path(__file__).parents[1]
 HIDDEN = {"out", "dist", "build"}
@@ -119,6 +121,20 @@ def test_the_readme_says_what_matters_first():
     first = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:40]
     for start in ("$ make demo", "$ make test", "models:", "ml_"):
         assert any(line.startswith(start) for line in first), start
+
+
+def test_every_setting_of_the_pack_is_documented(tmp_path):
+    page = ROOT / "rules" / "README.md"
+    part = page.read_text(encoding="utf-8").split("## Settings")[1].split("\n## ")[0]
+    keys = set(re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE))
+    assert keys == {item.name for item in dataclasses.fields(Settings)} - {"expected_models", "divide_durations"}
+    (changes,) = fences(page, "yaml")
+    (tmp_path / "limits.yaml").write_text(changes)
+    rows = {row["signal"]: row for row in data.thresholds(ROOT / "rules" / "thresholds.yaml", None)}
+    merged = data.thresholds(ROOT / "rules" / "thresholds.yaml", tmp_path / "limits.yaml")
+    assert len(merged) >= len(rows)
+    (found,) = (row for row in merged for item in row.get("overrides", ()) if item["model"] == "loans")
+    assert found["value"] is not None
 
 
 def test_the_changelog_has_a_place_for_what_comes():

@@ -312,7 +312,9 @@ def test_settings_from_a_file(tmp_path):
     assert found.thresholds == tmp_path / "t.yaml"
     assert str(found.routing) == "/r.yaml"
     path.write_text("{jobs: j}")
-    with pytest.raises(ConfigError, match="unknown field `jobs`"):
+    with pytest.raises(
+        ConfigError, match=r"pack\.yaml\.jobs: expected a known key, got an unknown one\. .* one of: job, "
+    ):
         generate.read_settings(path)
 
 

@@ -1,6 +1,7 @@
 """`ml-exporter generate`."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -10,6 +11,18 @@ import click
 from ml_exporter import documents, generate, options, packed
 from ml_exporter.commands import saying
 from ml_exporter.loading import read_config
+
+_PARTS = {
+    "rules/": "for `rule_files` of Prometheus, and alerts.md to read",
+    "alertmanager.yaml": "for Alertmanager",
+    "operator-*": "resources of the Prometheus operator",
+    "dashboards/": "for Grafana",
+    "runbooks/": "one for each alert",
+}
+_NOBODY = (
+    "receivers: expected who hears of alerts, got the pack's example at localhost:8060. "
+    "Name a file of yours as `routing` in --settings."
+)
 
 
 @click.command("generate")
@@ -25,6 +38,8 @@ def command(out: Path | None, only_check: bool, path: Path | None, settings: Pat
     docs/.
     """
     pack = packed.pack_dir()
+    if out is None and (path or settings or factor != 1 or not (pack / "docs").is_dir()):
+        raise click.UsageError("--out: expected a folder for the pack, got none. Add `--out pack`.")
     if out is None:
         folder, files = (
             pack,
@@ -38,10 +53,23 @@ def command(out: Path | None, only_check: bool, path: Path | None, settings: Pat
         folder, files = out, generate.render(pack, chosen)
     with saying.writing(folder):
         names = generate.check(folder, files) if only_check else generate.write(folder, files)
+    if out is not None and not only_check:
+        _say_where(folder, files, names)
+        if not (chosen.routing or chosen.webhook_url):
+            click.echo(f"warning: {_NOBODY}", err=True)
+        return
     for name in names:
         click.echo(f"{'stale' if only_check else 'written'}: {folder / name}", err=only_check)
     if only_check and names:
         sys.exit(1)
+
+
+def _say_where(folder: Path, files: Mapping[str, str], changed: Sequence[str]) -> None:
+    """What each part of a pack is for."""
+    for part, what in _PARTS.items():
+        if any(name.startswith(part.rstrip("*")) for name in files):
+            click.echo(f"{folder / part}: {what}")
+    click.echo(f"{len(changed)} of {len(files)} files changed")
 
 
 def references(root: click.Group) -> dict[str, str]:

@@ -13,6 +13,7 @@ from ml_exporter.errors import ConfigError, Problem, shown
 T = TypeVar("T")
 DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _SECRET = re.compile(r".*unknown field `(routing_key|api_key|api_url|auth_password|credentials)`.*")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.+)`")
 ToldT = TypeVar("ToldT", bound="Targets")
 
 
@@ -179,6 +180,13 @@ def read(path: Path, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
         place = f"{path} {where.strip('`')}".strip()
+        unknown = _UNKNOWN.fullmatch(what)
+        if unknown and not where and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            known = ", ".join(item.encode_name for item in msgspec.structs.fields(kind))
+            problem = Problem(
+                f"{path}.{unknown[1]}", "a known key", "an unknown one", f"Remove it, or use one of: {known}"
+            )
+            raise ConfigError([problem]) from error
         action = (
             _SECRET.sub(r"Secrets are read from files: name one as `\1_file`", what) if _SECRET.search(what) else ""
         )
