@@ -181,10 +181,10 @@ def read(path: Path, kind: type[T]) -> T:
         what, _, where = str(error).partition(" - at ")
         place = f"{path} {where.strip('`')}".strip()
         unknown = _UNKNOWN.fullmatch(what)
-        if unknown and not where and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-            known = ", ".join(item.encode_name for item in msgspec.structs.fields(kind))
+        names = getattr(kind, "__struct_encode_fields__", None)
+        if unknown and names and not where:
             problem = Problem(
-                f"{path}.{unknown[1]}", "a known key", "an unknown one", f"Remove it, or use one of: {known}"
+                f"{path}.{unknown[1]}", "a known key", "an unknown one", f"Remove it, or use one of: {', '.join(names)}"
             )
             raise ConfigError([problem]) from error
         action = (
