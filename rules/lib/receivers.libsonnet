@@ -5,10 +5,14 @@ local routing = import 'routing.libsonnet';
 local ordered(text) = '{{ range .Alerts }}{{ if eq .Labels.layer "outcome" }}' + text + '{{ end }}{{ end }}'
                       + '{{ range .Alerts }}{{ if ne .Labels.layer "outcome" }}' + text + '{{ end }}{{ end }}';
 
+// Each name once: Alertmanager sorts alerts by their labels, so that six features that are null stand together.
 local title = '{{ .Status | toUpper }} {{ .GroupLabels.model }} ({{ .GroupLabels.team }}): '
-              + '{{ range $i, $alert := .Alerts }}{{ if $i }}, {{ end }}{{ $alert.Labels.alertname }}{{ end }}';
+              + '{{ $last := "" }}{{ range .Alerts }}{{ if ne .Labels.alertname $last }}{{ if $last }}, {{ end }}{{ .Labels.alertname }}{{ $last = .Labels.alertname }}{{ end }}{{ end }}';
 
-local line = '{{ .Labels.alertname }} ({{ .Labels.severity }}): {{ .Annotations.description }}\n'
+// A group that still fires also holds what ended since the last message.
+local state = '{{ .Labels.severity }}{{ if eq .Status "resolved" }}, resolved{{ end }}';
+
+local line = '{{ .Labels.alertname }} (' + state + '): {{ .Annotations.description }}\n'
              + 'Runbook: {{ .Annotations.runbook_url }}\nDashboard: {{ .Annotations.dashboard_url }}\n'
              + '{{ with .Annotations.page_url }}Page: {{ . }}\n{{ end }}';
 
@@ -36,7 +40,7 @@ local first = '(index .Alerts 0)';
       channel: settings.channel,
       send_resolved: true,
       title: title,
-      text: ordered('*{{ .Labels.alertname }}* ({{ .Labels.severity }}): {{ .Annotations.description }}\n'
+      text: ordered('*{{ .Labels.alertname }}* (' + state + '): {{ .Annotations.description }}\n'
                     + '<{{ .Annotations.runbook_url }}|Runbook> <{{ .Annotations.dashboard_url }}|Dashboard>'
                     + '{{ with .Annotations.page_url }} <{{ . }}|Page>{{ end }}\n'),
     }],

@@ -185,3 +185,26 @@ def test_a_message_links_to_the_page_where_there_is_one(version, receiver, tmp_p
         assert done.stdout.count(f"{URL}/runbooks/x?a=b&c=d") == 2, kind
         assert '<b> & "d"' in done.stdout, kind
     assert [link["text"] for link in pager["links"]] == ["Runbook", "Dashboard"]
+
+
+@pytest.mark.parametrize("version", ["floor", "latest"])
+def test_a_message_names_each_alert_once_and_says_what_has_ended(version, receiver, tmp_path):
+    nulls, accuracy = map(alert_of, ALERTS)
+    alerts = [nulls, nulls | {"status": "resolved"}, accuracy]
+    data = {"status": "firing", "groupLabels": {"model": "a b", "team": "red"}, "alerts": alerts}
+    (tmp_path / "data.json").write_text(json.dumps(data | {"commonLabels": {"team": "red"}}))
+    slack = receiver["slack_configs"][0]
+    said = {}
+    for part in ("title", "text"):
+        command = [
+            tools(version) / "amtool",
+            "template",
+            "render",
+            "--template.glob=",
+            f"--template.text={slack[part]}",
+        ]
+        command.append(f"--template.data={tmp_path / 'data.json'}")
+        said[part] = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said["title"].strip() == "FIRING a b (red): MLFeatureNullRatioHigh, MLAccuracyLow"
+    assert said["text"].count("*MLFeatureNullRatioHigh* (warning): ") == 1
+    assert said["text"].count("*MLFeatureNullRatioHigh* (warning, resolved): ") == 1
