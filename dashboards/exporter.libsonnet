@@ -15,7 +15,7 @@ local health(job) = {
   panels: [
     panel.stat('Answers', 'Targets of the exporter that Prometheus can scrape. Bad: fewer than there should be: their models are not watched.', none, t('count(up{job="%s"} == 1) or vector(0)' % job, 'targets'), width=4),
     panel.stat('Last evaluation', 'How long ago the windows were evaluated, of the oldest exporter. Bad: above the limit in the panel below: all values are old.', 's', t('time() - min(ml:exporter_last_evaluation_timestamp_seconds)', 'age'), width=4),
-    panel.stat('Sources that cannot be read', 'Logs that the exporter failed to read at its last attempt. Bad: any.', none, t('count(ml:exporter_source_up == 0) or vector(0)', 'sources'), width=4) + panel.alarming(),
+    panel.stat('Sources that cannot be read', 'Logs that the exporter failed to read at its last attempt. Bad: any.', none, t(query.count('ml:exporter_source_up == 0', 'ml:exporter_source_up'), 'sources'), width=4) + panel.alarming(),
     panel.stat('Furthest behind', 'Time since the newest bytes were written that are not read yet, of the slowest source. Bad: above the limit in the panel of the lag.', 's', t('max(ml:exporter_source_lag_seconds)', 'lag'), width=4),
     panel.stat('Saves its state', 'Whether the last commit of the state worked, in every exporter. Bad: no: a crash now loses what was read since the last one that worked.', 'bool_yes_no', t('min(ml:exporter_state_up)', 'state'), width=4),
     panel.stat('Runs the configuration on disk', 'Whether the last reload worked, in every exporter. Bad: no: it goes on with the old one, and would not start with the new one.', 'bool_yes_no', t('min(ml:exporter_config_last_reload_successful)', 'reload'), width=4),

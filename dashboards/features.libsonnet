@@ -38,29 +38,32 @@ local ranking(config) =
         'Drifted',
         'Features whose PSI over the last day is above its limit and above its noise floor. Bad: any; several at once share an upstream.',
         'none',
-        t('count(%s) or vector(0)' % on(selected('ml:feature_psi:significant', '1d'), '>', query.limitOf('feature_psi', '1d', 'warning'), 'model, feature, window'), 'features')
+        t(query.count(on(selected('ml:feature_psi:significant', '1d'), '>', query.limitOf('feature_psi', '1d', 'warning'), 'model, feature, window'), selected('ml:feature_psi', '1d')), 'features')
       ) + panel.alarming('orange'),
       panel.stat(
         'Mean has moved',
         'Features whose mean over the last day is further from the reference than the limit and the noise floor. Bad: any.',
         'none',
-        t('count(%s) or vector(0)' % on(selected('ml:feature_mean_shift_sigmas:significant', '1d'), '>', query.limitOf('feature_mean_shift_sigmas', '1d', 'warning'), 'model, feature, window'), 'features')
+        t(query.count(on(selected('ml:feature_mean_shift_sigmas:significant', '1d'), '>', query.limitOf('feature_mean_shift_sigmas', '1d', 'warning'), 'model, feature, window'), selected('ml:feature_mean_shift_sigmas', '1d')), 'features')
       ) + panel.alarming('orange'),
       panel.stat(
         'Too many nulls',
         'Features with more nulls in the last hour than the limit and the noise floor allow. Bad: any: a pipeline is broken.',
         'none',
-        t('count(%s) or vector(0)' % on(selected('ml:feature_null_excess_ratio:significant', '1h'), '>', query.limitOf('feature_null_excess_ratio', '1h', 'warning'), 'model, feature, window'), 'features')
+        t(query.count(on(selected('ml:feature_null_excess_ratio:significant', '1h'), '>', query.limitOf('feature_null_excess_ratio', '1h', 'warning'), 'model, feature, window'), selected('ml:feature_null_excess_ratio', '1h')), 'features')
       ) + panel.alarming(),
       panel.stat(
         'Strange values',
         'Features with unreadable values, values out of range, or unseen categories beyond a limit and chance in the last hour. Bad: any.',
         'none',
         t(
-          'count(group by (feature) (%s)) or vector(0)' % std.join('\nor ', [
-            on(selected('ml:feature_%s_excess_ratio:significant' % kind, '1h'), '>', query.limitOf('feature_%s_excess_ratio' % kind, '1h', 'warning'), 'model, feature, window')
-            for kind in ['invalid', 'out_of_range', 'unseen_category']
-          ]),
+          query.count(
+            'group by (feature) (%s)' % std.join('\nor ', [
+              on(selected('ml:feature_%s_excess_ratio:significant' % kind, '1h'), '>', query.limitOf('feature_%s_excess_ratio' % kind, '1h', 'warning'), 'model, feature, window')
+              for kind in ['invalid', 'out_of_range', 'unseen_category']
+            ]),
+            std.join(' or ', [excess(kind) for kind in ['invalid', 'out_of_range', 'unseen_category']])
+          ),
           'features'
         )
       ) + panel.alarming(),

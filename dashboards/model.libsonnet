@@ -57,8 +57,10 @@ local outcome(uids) =
         'Features whose PSI over the last day is above its limit and above its noise floor. Bad: any.',
         'none',
         t(
-          'count(%s\n> on (model, feature, window) %s) or vector(0)'
-          % [selected('ml:feature_psi:significant', { window: '1d' }), query.limitOf('feature_psi', '1d', 'warning')],
+          query.count(
+            '%s\n> on (model, feature, window) %s' % [selected('ml:feature_psi:significant', { window: '1d' }), query.limitOf('feature_psi', '1d', 'warning')],
+            selected('ml:feature_psi', { window: '1d' })
+          ),
           'features'
         ),
         width=4

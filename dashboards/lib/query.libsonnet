@@ -63,6 +63,9 @@ local named = 'model="$model"';
       'group by (alertname, %s) (ALERTS{alertname=~"ML.+",alertname!="MLWatchdog",alertstate="firing",escalation="",severity="%s",%s})' % [by, severity, matchers];
     '2 * %s\nor on (alertname, %s) %s' % [of('critical'), by, of('warning')],
 
+  // How many there are, 0 if there are others to be counted (`among`), and nothing where nothing is known: no data is not 0.
+  count(expr, among):: 'count(%s) or 0 * count(%s)' % [expr, among],
+
   // Of the series in `expr`, those that were largest at some time in the range: the same ones over the whole panel.
   largest(count, expr, by, step='5m')::
     '(' + expr + ')\nand on (' + by + ') topk(' + count + ', max_over_time((' + expr + ')[$__range:' + step + '] @ end()))',

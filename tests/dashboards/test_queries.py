@@ -158,6 +158,10 @@ def test_features_are_ranked_by_drift_over_their_noise_floor(tmp_path, version):
         query(*table, "PSI / noise floor", model="m"): ranked,
         query(*table, "PSI / noise floor", model="m", feature="wild|none"): {'{feature="wild"}': 1},
         query("ml-features", "Drifted", model="m"): {"{}": 1},
+        query("ml-features", "Drifted", model="m", feature="wild"): {"{}": 0},
+        query("ml-features", "Drifted", model="gone"): {},
+        query("ml-model", "Features that drifted", model="m"): {"{}": 1},
+        query("ml-model", "Features that drifted", model="gone"): {},
         f'{drawn} and on (feature) {{feature=~"steady|wild|f0",__name__="ml:feature_psi"}}': shown
         | {'{feature="f0"}': 0.2},
         f"count({drawn})": {"{}": 10},
@@ -189,6 +193,19 @@ def test_no_page_falls_between_two_points(tmp_path, version):
     series = {alert("MLAccuracyLow", "critical", "m", escalation=""): "_x152 1x3 stale"}
     labels = '{alertname="MLAccuracyLow",model="m"}'
     wanted = {f"count_over_time({marks('Pages', step)}) > bool 0": {labels: 1} for step in ("1m", "7m", "30m", "2h")}
+    evaluated(tmp_path, version, series, wanted)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_nothing_is_known_of_is_no_green_zero(tmp_path, version):
+    kinds = ("null", "invalid", "out_of_range", "unseen_category")
+    series = {f'ml:feature_{kind}_excess_ratio{{model="m",feature="f",window="1h"}}': "0x360" for kind in kinds}
+    series['ml:feature_mean_shift_sigmas{model="m",feature="f",window="1d"}'] = "0x360"
+    series['ml:exporter_source_up{source="s"}'] = "1x360"
+    wanted = {query("ml-exporter", "Sources that cannot be read"): {"{}": 0}}
+    for title in ("Mean has moved", "Too many nulls", "Strange values"):
+        wanted[query("ml-features", title, model="m")] = {"{}": 0}
+        wanted[query("ml-features", title, model="gone")] = {}
     evaluated(tmp_path, version, series, wanted)
 
 
