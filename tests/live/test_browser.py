@@ -14,7 +14,7 @@ from tests.serve import service
 from ml_exporter import baseline as artefact
 from ml_exporter import generate, make_baseline, packed
 from ml_exporter.config import parse
-from ml_exporter.preview import read_dashboards
+from ml_exporter.preview import ALL, read_dashboards
 from ml_exporter.web.links import feature_path
 
 ROWS = 1200
@@ -169,8 +169,9 @@ def test_the_keyboard_alone_reaches_the_drifted_feature(browser, worlds):
         assert page.evaluate("location.hash") == "#content"
 
 
-def test_a_preview_is_for_everybody_and_loads_nothing(browser, tmp_path):
-    pack = read_dashboards(packed.pack_dir() / "dashboards" / "out", "ml-latency")
+@pytest.mark.parametrize("which", ["ml-latency", pytest.param(ALL, marks=pytest.mark.soak)])
+def test_a_preview_is_for_everybody_and_loads_nothing(browser, tmp_path, which):
+    pack = read_dashboards(packed.pack_dir() / "dashboards" / "out", which)
     (tmp_path / "preview.html").write_text(drawn(*pack, everything())[0], encoding="utf-8", errors="replace")
     with visit(browser, (tmp_path / "preview.html").as_uri()) as visited:
         assert visited.page.locator("svg").count() > 20
