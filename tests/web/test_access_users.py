@@ -14,7 +14,9 @@ from tests.web.test_app import NOW, PATHS, SNAPSHOT, Answer, ask
 
 from ml_exporter.web import Access, Lifecycle, Reloads, create_app, site
 from ml_exporter.web.access import Doorman, gate
-from ml_exporter.web.access.users import BusyError, guarded
+from ml_exporter.web.access.gate import answered
+from ml_exporter.web.access.users import guarded
+from ml_exporter.web.lines import BusyError
 
 USERS = {b"alice": hashed("secret").encode(), "jörg".encode(): hashed("пароль:x").encode(), b"": hashed("").encode()}
 
@@ -236,7 +238,7 @@ def test_one_check_at_a_time_peers_in_turn_and_a_flood_waits_for_itself():
     passwords = [password for password, _ in counted.checks]
     assert passwords.index(b"secret") <= 2  # behind one or two of the flood, not behind eight
     assert passwords.count(b"secret") == 1
-    assert counted.doorman._lines == {}
+    assert counted.doorman._lines._lines == {}
 
 
 def test_whoever_is_known_already_does_not_wait_for_a_flood():
@@ -261,7 +263,7 @@ def test_too_many_at_once_are_told_to_wait():
 
     async def flood() -> list[int]:
         answers = []
-        app = guarded(PlainTextResponse("in"), counted.doorman, frozenset())
+        app = answered(guarded(PlainTextResponse("in"), counted.doorman, frozenset()), dict)
 
         async def one(n: int) -> None:
             async def send(message) -> None:

@@ -283,6 +283,44 @@ def test_what_is_no_http_ends_the_connection_alone(serve: Serve, sent: bytes, ca
     assert not [record for record in caplog.records if record.name.startswith("uvicorn")]
 
 
+BODY = b"POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_a_body_that_is_none_is_refused_and_fills_no_log(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    server = serve()
+    with caplog.at_level(logging.DEBUG), closing(connect(server)) as connection:
+        connection.sendall(BODY + b"2\r\nabXX0\r\n\r\n")
+        answer = read_to_end(connection)
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"\r\nX-Content-Type-Options: nosniff\r\n" in answer
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+
+
+@pytest.mark.parametrize("exposition", [b"up 1.0\n", BIG])
+def test_a_body_that_goes_wrong_after_the_answer_was_begun_ends_it(
+    serve: Serve, caplog: pytest.LogCaptureFixture, exposition: bytes
+) -> None:
+    server = serve(exporter(exposition))
+    with caplog.at_level(logging.DEBUG), closing(connect(server)) as connection:
+        connection.sendall(BODY.replace(b"POST", b"GET"))
+        assert connection.recv(1) == b"H"
+        connection.sendall(b"no size\r\n")
+        received = read_to_end(connection)
+    assert b"HTTP/1.1" not in received
+    assert len(received) < len(BIG)
+    wait_until(lambda: connections_of(server) == 0)
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+
+
+def test_a_body_of_two_lengths_hides_no_second_request(serve: Serve) -> None:
+    with closing(connect(serve())) as connection:
+        connection.sendall(BODY.replace(b"Host", b"Content-Length: 5\r\nHost") + b"0\r\n\r\n" + SCRAPE)
+        answer = read_to_end(connection)
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
 # Peers
 
 

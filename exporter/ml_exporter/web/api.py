@@ -59,7 +59,7 @@ class Api:
             if facts is None:
                 return error(503, "/api/v1: expected an evaluation, got none yet. Ask again in a while.")
             try:
-                body = await self._derived.run(lambda: encoded(answer(facts, request)))
+                body = await self._derived.run(request, lambda: encoded(answer(facts, request)))
             except NotFoundError as problem:
                 return error(404, str(problem))
             return Response(body, media_type="application/json")

@@ -98,7 +98,7 @@ class _Routes:
         if snapshot is None or overdue:
             return PlainTextResponse(overdue or "Nothing was evaluated yet.\n", 503)
         headers = {"Content-Type": CONTENT_TYPE, "Vary": "Accept-Encoding"}
-        if accepts_gzip(request.headers.get("accept-encoding", "")):
+        if accepts_gzip(",".join(request.headers.getlist("accept-encoding"))):
             return _ChunkedResponse(snapshot.compressed, headers={**headers, "Content-Encoding": "gzip"})
         return _ChunkedResponse(snapshot.exposition, headers=headers)
 
@@ -135,7 +135,7 @@ class _Routes:
         snapshot, name = self._newest(), request.path_params["name"].removesuffix(".md")
         reported = Reported(_names(snapshot), snapshot.facts, snapshot.exposition) if snapshot else Reported()
         at, asked = self.at(request), _asked(request)
-        page = await self._derived.run(lambda: self._pages.runbook(at, name, asked, reported))
+        page = await self._derived.run(request, lambda: self._pages.runbook(at, name, asked, reported))
         return await self.not_found(request) if page is None else HTMLResponse(page)
 
     async def not_found(self, request: Request) -> Response:
@@ -192,13 +192,13 @@ class _ChunkedResponse(Response):
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether an Accept-Encoding header asks for gzip.
+    r"""Whether an Accept-Encoding header asks for gzip.
 
-    >>> accepts_gzip("deflate, gzip;q=0.5"), accepts_gzip("gzip;q=0"), accepts_gzip("identity")
+    >>> accepts_gzip("deflate, gzip;q=0.5"), accepts_gzip("gzip;\tq=0"), accepts_gzip("identity")
     (True, False, False)
     """
     for choice in accept_encoding.lower().split(","):
-        coding, _, weight = choice.replace(" ", "").partition(";")
+        coding, _, weight = "".join(choice.split()).partition(";")
         if coding == "gzip":
             return re.fullmatch(r"q=0(\.0*)?", weight) is None
     return False

@@ -12,6 +12,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from .bare import BARE_HEADERS
+
 log = logging.getLogger("ml_exporter")
 
 
@@ -121,6 +123,22 @@ class Connection(H11Protocol):
             self._enter("header", self._limits.header_seconds)
         super().data_received(data)
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, instead of an answer that was not begun; after one, only end."""
+        if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            self.transport.abort()
+            return
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # what the app says now is for nobody
+        headers = {**BARE_HEADERS, "Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
+        for event in (
+            h11.Response(status_code=400, reason="Bad Request", headers=list(headers.items())),
+            h11.Data(data=f"{msg}\n".encode()),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
     def handle_events(self) -> None:
         """Read what has arrived; it may have ended a header or a body."""
         super().handle_events()
@@ -135,6 +153,9 @@ class Connection(H11Protocol):
         """Set the timer for what the connection now waits for."""
         if self.cycle is not self._timed_cycle:
             self._timed_cycle = self.cycle
+            if {b"content-length", b"transfer-encoding"} <= {name for name, _ in self.headers}:
+                self.send_400_response("A body has one length.")  # a proxy may have seen another request
+                return
             self._received_bytes = 0
             self._enter("request", self._limits.request_seconds)
         if self._phase == "request" and self.conn.their_state is h11.IDLE:

@@ -13,8 +13,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
-from .site import BARE_HEADERS
-
 log = logging.getLogger("ml_exporter")
 _METHODS = ["POST", "PUT"]
 
@@ -91,4 +89,4 @@ def _is_foreign(request: Request) -> bool:
 
 
 def _text(text: str, status: int) -> Response:
-    return PlainTextResponse(f"{text}\n", status, BARE_HEADERS)
+    return PlainTextResponse(f"{text}\n", status)

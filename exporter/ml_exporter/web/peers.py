@@ -1,7 +1,8 @@
 """How many connections there are, and whose: one peer, and all of them, may hold only so many."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import IPv6Address, ip_address
+from typing import Any
 
 _REMEMBERED = 1024
 
@@ -19,6 +20,11 @@ def peer_of(host: str) -> str:
     if not isinstance(address, IPv6Address):
         return host
     return str(address.ipv4_mapped) if address.ipv4_mapped else f"{int(address) >> 64:x}::/64"
+
+
+def peer_of_client(client: Sequence[Any] | None) -> str:
+    """The peer of a request, whose `client` is an address and a port, or None where there is none."""
+    return peer_of(str(client[0])) if client else ""
 
 
 class Pace:

@@ -42,14 +42,14 @@ class People:
             facts, at = self._facts(), self._at(request)
             if facts is None:
                 return HTMLResponse(self._pages.starting(at), 503)
-            page = await self._derived.run(lambda: show(facts, at, request))
+            page = await self._derived.run(request, lambda: show(facts, at, request))
             return HTMLResponse(self._pages.not_found(at), 404) if page is None else HTMLResponse(page)
 
         return answer
 
     async def _landing(self, request: Request) -> Response:
         facts, at = self._facts(), self._at(request)
-        page = await self._derived.run(lambda: self._pages.landing(at, facts.models() if facts else None))
+        page = await self._derived.run(request, lambda: self._pages.landing(at, facts.models() if facts else None))
         return HTMLResponse(page)
 
     def _model(self, facts: Facts, at: At, request: Request) -> str | None:

@@ -14,14 +14,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..errors import Problem, ProblemsError
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
-BARE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
-"""Headers of an answer that is given before any page is asked."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +76,9 @@ def under(app: ASGIApp, place: Site) -> ASGIApp:
         path: str = scope["path"]
         if prefix and path in {"/", prefix}:
             target = f"{prefix[1:]}/" if path == "/" else f"{prefix.rpartition('/')[2]}/"
-            await RedirectResponse(target, 302, BARE_HEADERS)(scope, receive, send)
+            await RedirectResponse(target, 302)(scope, receive, send)
         elif not path.startswith(f"{prefix}/"):
-            await PlainTextResponse("There is no such page.\n", 404, BARE_HEADERS)(scope, receive, send)
+            await PlainTextResponse("There is no such page.\n", 404)(scope, receive, send)
         else:
             raw = scope.get("raw_path", b"")
             behind = (

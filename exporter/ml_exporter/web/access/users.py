@@ -12,10 +12,9 @@ import threading
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from hashlib import blake2b
 
 import bcrypt
@@ -23,23 +22,13 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..peers import peer_of
-from ..site import BARE_HEADERS
+from ..lines import Lines
+from ..peers import peer_of_client
 
 _BCRYPT_BYTES = 72
 _VERIFIED = 100
 _WAITING_PER_PEER = 8
 _NICE = 10
-
-
-class BusyError(Exception):
-    """The peer has too many passwords waiting to be checked."""
-
-
-@dataclass
-class _Line:
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    waiting: int = 0
 
 
 class Doorman:
@@ -53,8 +42,7 @@ class Doorman:
         self._users, self._compare = users, compare
         self._secret = secrets.token_bytes(32)
         self._verified: OrderedDict[bytes, None] = OrderedDict()
-        self._lines: dict[str, _Line] = {}
-        self._one = asyncio.Lock()
+        self._lines = Lines(_WAITING_PER_PEER)
         self._thread = ThreadPoolExecutor(1, "bcrypt", _step_back)
 
     @property
@@ -80,7 +68,7 @@ class Doorman:
         return True
 
     async def _fits(self, password: bytes, hashed: bytes, peer: str, key: bytes | None) -> bool:
-        async with self._turn(peer):
+        async with self._lines.turn(peer):
             if key in self._verified:  # by another request, meanwhile
                 return True
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._compare, password, hashed)
@@ -95,21 +83,6 @@ class Doorman:
             digest.update(len(part).to_bytes(8) + part)
         return digest.digest()
 
-    @asynccontextmanager
-    async def _turn(self, peer: str) -> AsyncIterator[None]:
-        """Wait for the thread, behind at most one check of every other peer for each of one's own."""
-        line = self._lines.setdefault(peer, _Line())
-        if line.waiting >= _WAITING_PER_PEER:
-            raise BusyError
-        line.waiting += 1
-        try:
-            async with line.lock, self._one:
-                yield
-        finally:
-            line.waiting -= 1
-            if not line.waiting:
-                del self._lines[peer]
-
 
 def _step_back() -> None:
     """Let all other threads go first: a guess may wait for rows and scrapes."""
@@ -119,25 +92,22 @@ def _step_back() -> None:
 
 
 def guarded(app: ASGIApp, doorman: Doorman, open_paths: frozenset[str]) -> ASGIApp:
-    """The app for those who know a password, and for everybody at `open_paths`."""
+    """The app for those who know a password, and for everybody at `open_paths`. Raises BusyError."""
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in open_paths or not doorman.asks:
             await app(scope, receive, send)
             return
-        given = _credentials(Headers(scope=scope).get("authorization", ""))
-        client, admitted = scope.get("client"), False
+        given, admitted = _credentials(Headers(scope=scope).get("authorization", "")), False
         status, text, headers = 401, "Unauthorized", {"WWW-Authenticate": 'Basic realm="ml-exporter", charset="UTF-8"'}
         try:
-            admitted = given is not None and await doorman.admits(*given, peer_of(client[0]) if client else "")
-        except BusyError:
-            status, text, headers = 429, "Too many passwords of yours are being checked", {"Retry-After": "1"}
+            admitted = given is not None and await doorman.admits(*given, peer_of_client(scope.get("client")))
         except asyncio.CancelledError:  # the server stops while this one waits
             status, text, headers = 503, "Stopping", {}
         if admitted:
             await app(scope, receive, send)
-            return
-        await PlainTextResponse(f"{text}\n", status, {**BARE_HEADERS, **headers})(scope, receive, send)
+        else:
+            await PlainTextResponse(f"{text}\n", status, headers)(scope, receive, send)
 
     return guard
 
