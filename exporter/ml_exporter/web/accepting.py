@@ -20,7 +20,7 @@ from .connection import Connection, Limits, Tls
 from .peers import Pace, Peers, peer_of
 
 log = logging.getLogger("ml_exporter")
-_BATCH = 64
+_BATCH = 32
 _STARTS = 8
 _WITHOUT_FILES_SECONDS = 1.0
 _GOODBYE_SECONDS = 2.0
