@@ -11,14 +11,14 @@ import click
 from ml_exporter import __version__
 from ml_exporter.errors import ExporterError
 
-NAMES = ("baseline", "check", "drill", "generate", "once", "preview", "replay", "serve")
+NAMES = ("baseline", "check", "serve", "once", "generate", "replay", "preview", "drill")
 
 
 class Commands(click.Group):
     """The commands by name. Each is a module of `commands`, loaded when asked for: `serve` is to start quickly."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names, in alphabetical order."""
+        """Their names, in the order in which people need them."""
         return list(NAMES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -32,7 +32,10 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def cli() -> None:
-    """Exposes drift, data quality, latency and quality of ML models, from their logs, to Prometheus."""
+    """Exposes drift, data quality, latency and quality of ML models, from their logs, to Prometheus.
+
+    Begin with docs/quick-start.md.
+    """
 
 
 def main() -> None:

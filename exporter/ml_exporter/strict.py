@@ -21,6 +21,10 @@ _SIZE = re.compile(r"^(\d+)(B|KiB|MiB|GiB)$", re.ASCII)
 _BYTES = {"B": Fraction(1), "KiB": Fraction(1 << 10), "MiB": Fraction(1 << 20), "GiB": Fraction(1 << 30)}
 
 
+_WORDS = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list"}
+_PLAIN = re.compile(rf"\b({'|'.join(_WORDS)})\b")
+
+
 class Duration(float):
     """Seconds."""
 
@@ -203,4 +207,13 @@ def _leaf_problem(kind: Any, value: Any, path: str, error: msgspec.ValidationErr
             path, f"one of {allowed}", shown(value), "Write one of these, in quotes if it looks like a number"
         )
     expected = str(error).split(" - at ")[0].removeprefix("Expected ").split(", got ")[0].replace("`", "")
-    return Problem(path, expected, shown(value), "Put it in quotes" if expected == "str" else "Change the value")
+    if expected.startswith("str matching"):
+        return Problem(
+            path,
+            "a name of letters, digits, _ and -, no more than 64",
+            shown(value),
+            "Rename it, and begin with a letter",
+        )
+    actions = {"str": "Put it in quotes", "array": "Put it in brackets"}
+    plain = _PLAIN.sub(lambda found: _WORDS[found[0]], expected)
+    return Problem(path, plain, shown(value), actions.get(expected, "Change the value"))

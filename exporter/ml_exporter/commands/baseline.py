@@ -14,7 +14,7 @@ from ml_exporter.loading import read_config
 SHOWN_CLASSES = 10
 
 
-@click.command("baseline")
+@click.command("baseline", short_help="Make the baseline of a model from reference logs.")
 @options.CONFIG
 @click.option("--model", "name", help="Name of the model; may be left out where there is one.")
 @click.option(

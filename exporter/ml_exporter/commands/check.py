@@ -12,7 +12,7 @@ from ml_exporter.loading import load
 from ml_exporter.web import WebConfig
 
 
-@click.command("check")
+@click.command("check", short_help="Validate the configuration, and count the series.")
 @options.CONFIG
 @web_options.checked
 def command(path: Path, web_config: Path | None) -> None:

@@ -14,7 +14,7 @@ from ml_exporter.commands import saying
 from ml_exporter.loading import Loaded, load
 
 
-@click.command("drill")
+@click.command("drill", short_help="Inject faults, and see which alerts notice them.")
 @options.CONFIG
 @drill_options.drill
 @click.pass_obj

@@ -25,14 +25,14 @@ _NOBODY = (
 )
 
 
-@click.command("generate")
+@click.command("generate", short_help="Write rules, routes, dashboards and runbooks.")
 @click.option("--out", type=options.PATH, help="Folder for the pack. Default: the committed files here.")
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; exit with 1 when a file is stale.")
 @click.option("--config", "path", type=options.PATH, help="Configuration whose models must report.")
 @click.option("--settings", type=options.PATH, help="Settings of the pack: addresses, thresholds, routing.")
 @click.option("--divide-durations", "factor", type=click.FloatRange(min=1), default=1.0, help="For a compressed demo.")
 def command(out: Path | None, only_check: bool, path: Path | None, settings: Path | None, factor: float) -> None:
-    """Write the rules pack: Prometheus rules, Alertmanager configuration, Grafana dashboard.
+    """Write the rules pack: Prometheus rules, Alertmanager configuration, Grafana dashboards, runbooks.
 
     Without --out, in a checkout, it writes the files that are committed: the pack as it comes, and the references in
     docs/.

@@ -16,7 +16,7 @@ from ml_exporter.exposition import Renderer
 from ml_exporter.loading import load
 
 
-@click.command("once")
+@click.command("once", short_help="Print the gauges of finished logs: is their data fit.")
 @options.CONFIG
 @click.option("--at", help="Instant at which the windows end, ISO 8601 with zone. Default: the end of the data.")
 @click.option(

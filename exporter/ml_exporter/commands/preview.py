@@ -12,7 +12,7 @@ from ml_exporter import preview_options
 from ml_exporter.commands import saying
 
 
-@click.command("preview")
+@click.command("preview", short_help="Draw the dashboards as one HTML page, without Grafana.")
 @preview_options.preview
 @click.pass_obj
 def command(given: Mapping[str, Any]) -> None:

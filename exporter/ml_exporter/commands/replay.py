@@ -14,7 +14,7 @@ from ml_exporter.commands import saying
 from ml_exporter.loading import load
 
 
-@click.command("replay")
+@click.command("replay", short_help="Give Prometheus a past, from recorded logs.")
 @options.CONFIG
 @click.option("--output", type=options.PATH, required=True, help="Folder for the files, and for what goes on from.")
 @replay_options.replay

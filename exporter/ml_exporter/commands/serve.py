@@ -13,7 +13,7 @@ from ml_exporter import serve as serving
 from ml_exporter.packed import pack_dir
 
 
-@click.command("serve")
+@click.command("serve", short_help="Follow the logs and serve /metrics.")
 @options.CONFIG
 @web_options.web
 @click.option(

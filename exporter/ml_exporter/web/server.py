@@ -6,6 +6,7 @@ others hold: with such a limit, a single peer could shut out Prometheus.
 """
 
 import math
+import os
 import socket
 import threading
 import time
@@ -102,12 +103,17 @@ def _listen_all(addresses: Iterable[Address]) -> list[socket.socket]:
             listeners.append(_listen(address.host, address.port))
         except (OSError, ValueError) as error:
             where, action = f"web.listen-address {address}", "Free it or choose another"
-            problems.append(Problem(where, "an address that can be listened on", str(error), action))
+            problems.append(Problem(where, "an address that can be listened on", _reason(error), action))
     if problems:
         for listener in listeners:
             listener.close()
         raise ProblemsError(problems)
     return listeners
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """What hinders listening, without what the library wraps around it."""
+    return os.strerror(error.errno) if isinstance(error, OSError) and (error.errno or 0) > 0 else str(error)
 
 
 def _listen(host: str, port: int) -> socket.socket:
