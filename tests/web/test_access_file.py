@@ -162,7 +162,7 @@ def tls(**keys):
         ({"users": {}}, "web.yml.users: expected a known key, got an unknown one. Remove it, or use one of: tls_"),
         ({"rate_limit": {"burst": 3}}, "web.yml.rate_limit: expected nothing, got a part that is not supported. Rem"),
         (tls(certs="x"), "web.yml.tls_server_config.certs: expected a known key, got an unknown one. Remove it"),
-        (tls(cert=7), "web.yml.tls_server_config.cert: expected str, got 7. Put it in quotes."),
+        (tls(cert=7), "web.yml.tls_server_config.cert: expected a text, got 7. Put it in quotes."),
         (tls(min_version="TLS11"), "web.yml.tls_server_config.min_version: expected TLS12 or TLS13, got 'TLS11'. Old"),
         (tls(min_version="TLS10"), "web.yml.tls_server_config.min_version: expected TLS12 or TLS13, got 'TLS10'. Old"),
         (tls(max_version="1.3"), "web.yml.tls_server_config.max_version: expected TLS12 or TLS13, got '1.3'. Write"),
@@ -179,7 +179,7 @@ def tls(**keys):
             tls(cipher_suites=["TLS_AES_128_GCM_SHA256"], max_version="TLS12"),
             "web.yml.tls_server_config.cipher_suites: expected a suite of TLS 1.2, got suites of TLS 1.3 alone.",
         ),
-        (tls(cipher_suites="HIGH"), "web.yml.tls_server_config.cipher_suites: expected array"),
+        (tls(cipher_suites="HIGH"), "web.yml.tls_server_config.cipher_suites: expected a list"),
         (
             tls(curve_preferences=["P256"]),
             "web.yml.tls_server_config.curve_preferences: expected one of CurveP256, CurveP384, CurveP521, X25519, got",
@@ -190,7 +190,7 @@ def tls(**keys):
         ),
         (
             tls(prefer_server_cipher_suites="yes"),
-            "web.yml.tls_server_config.prefer_server_cipher_suites: expected bool, got 'yes'.",
+            "web.yml.tls_server_config.prefer_server_cipher_suites: expected true or false, got 'yes'.",
         ),
         (
             tls(client_auth_type="RequireAnyClientCert"),

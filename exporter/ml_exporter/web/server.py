@@ -113,7 +113,8 @@ def _listen_all(addresses: Iterable[Address]) -> list[socket.socket]:
 
 def _reason(error: OSError | ValueError) -> str:
     """What hinders listening, without what the library wraps around it."""
-    return os.strerror(error.errno) if isinstance(error, OSError) and (error.errno or 0) > 0 else str(error)
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number and number > 0 else str(error)
 
 
 def _listen(host: str, port: int) -> socket.socket:
