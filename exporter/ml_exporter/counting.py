@@ -17,8 +17,8 @@ from ml_exporter.groups import Groups, group_rows
 from ml_exporter.heads import Scored, known
 from ml_exporter.history import History
 from ml_exporter.join import Join, Joined, Records, Rules, hash_ids, label_dtype
-from ml_exporter.layout import REPEATS, Layout, Vector
-from ml_exporter.outlying import LastOutliers
+from ml_exporter.layout import REPEATS, Bools, Layout, Vector
+from ml_exporter.outlying import LastOutliers, LastTexts
 from ml_exporter.panes import Grid, Panes
 from ml_exporter.records import FEATURE_PREFIX, SEGMENT_PREFIX, Batch, Ints
 from ml_exporter.segments import OTHER, By, Codes, Panned, Segments
@@ -93,6 +93,7 @@ class Counting:
     last_arrival_us: int = 0
     outliers: LastOutliers = field(default_factory=LastOutliers)
     unseen: dict[str, Frequent] = field(default_factory=dict)
+    invalid: dict[str, LastTexts] = field(default_factory=dict)
     vectoriser: Vectoriser = field(init=False)
 
     def __post_init__(self) -> None:
@@ -131,14 +132,27 @@ class Counting:
             table = table.filter(pa.array(~refused))
             times = times[~refused]
         if len(times):
-            self._count(table, np.asarray(times, np.int64), now_us)
+            invalid = self._count(table, np.asarray(times, np.int64), now_us)
+            self._note_invalid(invalid, batch, ~refused)
         return {name: batch.offsets[found] for name, found in (("future", future), ("too_late", late)) if found.any()}
 
-    def _count(self, table: pa.Table, times: Vector, now_us: int) -> None:
+    def _note_invalid(self, invalid: Mapping[str, Ints], batch: Batch, kept: Bools) -> None:
+        """Keeps what the log says in place of numbers; the places are those of the rows that were kept."""
+        if batch.text_at is None or not invalid:
+            return
+        rows, times = np.flatnonzero(kept), batch.table.column("timestamp")
+        for name, places in invalid.items():
+            for row in rows[places].tolist():
+                text = batch.text_at(int(batch.offsets[row]), FEATURE_PREFIX + name)
+                if text is not None:
+                    self.invalid.setdefault(name, LastTexts()).note(text, times[row].as_py())
+
+    def _count(self, table: pa.Table, times: Vector, now_us: int) -> Mapping[str, Ints]:
+        """Counts rows; returns the last few places of values that are no number, by feature."""
         self.last_arrival_us = now_us
         self.panes.advance(int(times.max()))
         keys, groups = group_rows(self.panes.keys(times))
-        matrix, scored, odd, unseen = self.vectoriser.predictions(table, groups, self.has_labels)
+        matrix, scored, odd, unseen, invalid = self.vectoriser.predictions(table, groups, self.has_labels)
         if odd is not None:
             self.outliers.note(table, times, odd)
         for name, rows in unseen.items():
@@ -152,6 +166,7 @@ class Counting:
         if self.has_labels:
             self._wait(table, times, scored, codes)
             self._take_own_labels(table, times, now_us)
+        return invalid
 
     def _count_segments(self, table: pa.Table, panned: Panned) -> Codes:
         """Counts the rows in the panes of their values; returns the codes of the values."""
@@ -295,8 +310,11 @@ class Counting:
         """Forgets what no window can reach any more."""
         oldest = self.panes.newest_us - self.timing.retention_us
         self.versions_us = {name: seen for name, seen in self.versions_us.items() if seen >= oldest}
-        for names in self.unseen.values():
-            names.forget(self.panes.newest_us - self.timing.day_us)
+        day_ago = self.panes.newest_us - self.timing.day_us
+        for name in self.unseen:
+            self.unseen[name].forget(day_ago)
+        for name in self.invalid:
+            self.invalid[name].forget(day_ago)
         self.panes.drop_before("hour", oldest)
         self.segments.expire(oldest, self.panes.newest_us)
         self.history.expire(self.panes.newest_us)

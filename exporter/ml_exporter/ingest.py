@@ -9,7 +9,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
@@ -258,7 +258,7 @@ def read_all(settings: Source, files: Sequence[str], stream: Stream, directory: 
         with Tail(_located(settings, path, directory), [stream]) as tail:
             for parsed, behind in tail.batches(Position(), Event(), now):
                 end = behind
-                batches += parsed.batches
+                batches += (replace(batch, text_at=None) for batch in parsed.batches)  # which holds the whole chunk
                 for refused in (parsed.refused, *(batch.refused for batch in parsed.batches)):
                     rejected.update({reason: len(places) for reason, places in refused.items()})
             unread += tail.lag(end, 0.0).bytes

@@ -1,4 +1,6 @@
-"""The last outliers of a model: few rows, for people who ask which ones. Nothing is computed with them.
+"""The last outliers of a model, and the last texts where numbers should be: few, for people who ask which ones.
+
+Nothing is computed with them.
 
 They live in memory alone, and start empty with the process. Ids are as the log has them, cut: hostile, and perhaps
 personal.
@@ -44,6 +46,25 @@ class LastOutliers:
         why = np.stack([getattr(odd, reason)[places] for reason in REASONS], axis=1).tolist()
         for name, version, time_us, marks in zip(ids, versions, times[places].tolist(), why, strict=True):
             self.rows.append(Outlying(name, version, time_us, tuple(compress(REASONS, marks))))
+
+
+@dataclass
+class LastTexts:
+    """Different texts that were read last in place of a number, the newest at the end, with their event times."""
+
+    texts: dict[str, int] = field(default_factory=dict)
+
+    def note(self, text: str, time_us: int) -> None:
+        """Keeps a text, cut, as the newest."""
+        cut = text[:TEXT_CHARACTERS]
+        self.texts.pop(cut, None)
+        self.texts[cut] = time_us
+        if len(self.texts) > KEPT:
+            del self.texts[next(iter(self.texts))]
+
+    def forget(self, oldest_us: int) -> None:
+        """Forgets the texts of rows before that."""
+        self.texts = {text: time_us for text, time_us in self.texts.items() if time_us >= oldest_us}
 
 
 def _texts(table: pa.Table, name: str, places: Vector) -> list[str]:

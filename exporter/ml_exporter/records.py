@@ -14,7 +14,7 @@ So a number column tells three states without a second column: NaN and null are 
 writes NaN for a missing float), an infinity is "a value that is not a number".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -128,6 +128,7 @@ class Batch:
     of the table and those refused. `violations` counts values by kind (see `VIOLATION_KINDS`). `offsets` are the places
     of the table's rows in their file, in bytes (Parquet: row numbers); without them, rows are numbered. `refused` are
     the places of rows that were refused, by reason. `by_row` (n,) are the violations of each row of the table, by kind.
+    `text_at`, where there is one, gives what the log says of a column in the row at a place in the file.
     """
 
     table: pa.Table
@@ -136,6 +137,7 @@ class Batch:
     offsets: Ints = field(default_factory=_none)
     refused: Mapping[str, Ints] = field(default_factory=dict)
     by_row: Mapping[str, Ints] = field(default_factory=dict)
+    text_at: Callable[[int, str], str | None] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.offsets) != self.table.num_rows:

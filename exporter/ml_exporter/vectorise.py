@@ -18,20 +18,25 @@ from ml_exporter.heads import Head, Scored, Values, make_head
 from ml_exporter.layout import Bools, CategoryBins, Floats, Layout, NumericBins, Vector
 from ml_exporter.oddness import JointCounter, Odd, make_joint_counter
 from ml_exporter.records import FEATURE_PREFIX
-from ml_exporter.statistics.binner import Binner, make_binner
+from ml_exporter.statistics.binner import Binner, Codes, make_binner
 from ml_exporter.units import DELAY_UNIT, LATENCY_UNIT
+
+EXAMPLES = 2
+"""So many values that are no number are noted of a feature and batch: each costs parsing its line again."""
 
 
 class Counted(NamedTuple):
     """Vectors of predictions (groups, cells), what a join needs of each row, and which rows are outliers, if known.
 
-    `unseen` are the rows (n,) with a category that the reference does not know, by feature, where there are any.
+    `unseen` are the rows (n,) with a category that the reference does not know, by feature, where there are any, and
+    `invalid` the last few places of values that are no number.
     """
 
     matrix: Vector
     scored: Scored
     odd: Odd | None
     unseen: Mapping[str, Bools]
+    invalid: Mapping[str, Codes]
 
 
 @dataclass(frozen=True)
@@ -55,33 +60,37 @@ class Vectoriser:
         if joinable:
             known = scored.known & present(table, "id")
             self.layout.cells(matrix, "labels")["joinable"][:, 0] = groups.where(known)
-        z, unseen = self._features(table, groups, matrix)
+        z, unseen, invalid = self._features(table, groups, matrix)
         odd = None
         if self.joint is not None:
             outside = np.logical_or.reduce(list(unseen.values())) if unseen else np.zeros(table.num_rows, np.bool_)
             odd = self.joint.look(z, outside, scored, self.head.judged(scored))
             self.joint.count(odd, groups, matrix)
-        return Counted(matrix, scored, odd, unseen)
+        return Counted(matrix, scored, odd, unseen, invalid)
 
-    def _features(self, table: pa.Table, groups: Groups, matrix: Vector) -> tuple[Floats, dict[str, Bools]]:
-        """Counts every feature. Returns what whole rows are judged by.
+    def _features(
+        self, table: pa.Table, groups: Groups, matrix: Vector
+    ) -> tuple[Floats, dict[str, Bools], dict[str, Codes]]:
+        """Counts every feature. Returns what whole rows are judged by, and the last few values that are no number.
 
         That is: the standardised values (features, n) of the numeric features, if they are judged, and which rows (n,)
         have a category that the reference does not know, by feature.
         """
         kept = len([item for item in self.layout.features if isinstance(item, NumericBins)]) if self.joint else 0
-        z, unseen = np.empty((kept, table.num_rows)), dict[str, Bools]()
+        z, unseen, invalid = np.empty((kept, table.num_rows)), dict[str, Bools](), dict[str, Codes]()
         places = iter(z)
         for item, found in zip(self.layout.features, self.features, strict=True):
             cells = self.layout.cells(matrix, FEATURE_PREFIX + item.name)
             if isinstance(item, NumericBins) and isinstance(found, Binner):
                 values = floats(table, FEATURE_PREFIX + item.name)
                 count_numeric(values, item, found, groups, cells, next(places, None))
+                if cells["invalid"].any():
+                    invalid[item.name] = np.flatnonzero(np.isinf(values))[-EXAMPLES:]
             elif isinstance(item, CategoryBins):
                 codes = count_categorical(table, item, found, groups, cells)
                 if codes is not None and cells["unseen"].any():
                     unseen[item.name] = codes == len(item.categories)
-        return z, unseen
+        return z, unseen, invalid
 
     def _flags(self, table: pa.Table, groups: Groups, matrix: Vector) -> None:
         cells = self.layout.cells(matrix, "flags")

@@ -16,6 +16,8 @@ from ml_exporter.facts.answers import (
     LabelCount,
     LabelDay,
     LabelFacts,
+    LastValue,
+    LastValues,
     ModelDay,
     ModelFacts,
     Models,
@@ -223,6 +225,7 @@ NUMERIC = FeatureFacts(
     HOURS,
     tuple(replace(point, start_at=AT - (30 - place) * DAY) for place, point in enumerate(HOURS[:30])),
     None,
+    LastValues(True, 2, (LastValue(HOSTILE, AT - 60), LastValue("1,5", AT - 90)), "Kept since the exporter started."),
 )
 NAMES = (
     Bin("AA", None, None, 200_000, 2 / 3, 4_000, 0.4),
@@ -235,6 +238,7 @@ CATEGORICAL = replace(
     name=HOSTILE,
     kind="categorical",
     range=None,
+    invalid=None,
     baseline=replace(CATEGORIES, rows=300_000, valid=300_000, unseen_ratio=0.0),
     unseen=SeenValues(
         True,
@@ -352,10 +356,11 @@ class ExampleFacts:
 
     def feature(self, model, name):
         found = {(MODEL, FEATURE): NUMERIC, (MODEL, HOSTILE): CATEGORICAL}.get((model, name))
-        if self.samples or found is None or found.unseen is None:
+        if self.samples or found is None:
             return found
-        hidden = replace(found.unseen, samples=False, values=(), note="Set `web: {samples: true}` to see them here.")
-        return replace(found, unseen=hidden)
+        hidden = {"samples": False, "values": (), "note": "Set `web: {samples: true}` to see them here."}
+        unseen, invalid = (item and replace(item, **hidden) for item in (found.unseen, found.invalid))
+        return replace(found, unseen=unseen, invalid=invalid)
 
     def labels(self, model):
         return {MODEL: LABELS, "quiet": NO_LABELS}.get(model)

@@ -274,6 +274,15 @@ def test_unseen_categories_are_named_only_if_allowed() -> None:
     assert "does not know" not in text_of(get(PAGES["feature"]).text)
 
 
+def test_values_that_are_no_number_are_shown_only_if_allowed() -> None:
+    shown = text_of(get(PAGES["feature"], ExampleFacts(samples=True)).text)
+    assert "Values that are no number 2 different ones now. Kept since the exporter started." in shown
+    assert "1,5 2023-" in shown
+    hidden = text_of(get(PAGES["feature"], ExampleFacts(samples=False)).text)
+    assert "2 different ones now. Set `web: {samples: true}` to see them here." in hidden
+    assert "1,5 2023-" not in hidden
+
+
 # Where they lead
 
 

@@ -260,8 +260,8 @@ class Web(Section, frozen=True):
     """The exporter's own pages and its JSON API."""
 
     samples: bool = False
-    """Show what single rows hold: ids of the last outliers, unseen categories, and the last refused lines. It may be
-    personal."""
+    """Show what single rows hold: ids of the last outliers, unseen categories, values that are no number, and the last
+    refused lines. It may be personal."""
     grafana_url: str | None = None
     """Where people open Grafana: pages link to the pack's dashboards of what they show."""
     prometheus_url: str | None = None

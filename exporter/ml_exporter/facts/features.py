@@ -8,7 +8,7 @@ import numpy as np
 from ml_exporter.facts.answers import Bin, FeatureFacts, FeaturePoint, FeatureWindow, PsiBin, Summary, Value
 from ml_exporter.facts.models import kind_of
 from ml_exporter.facts.past import Past, Span
-from ml_exporter.facts.seen import seen_values
+from ml_exporter.facts.seen import last_values, seen_values
 from ml_exporter.facts.views import View
 from ml_exporter.facts.windows import absent
 from ml_exporter.facts.words import waiting
@@ -39,6 +39,7 @@ def feature_facts(view: View, item: FeatureBins, values: tuple[Value, ...], samp
         tuple(_point(view, item, span) for span in past.hours),
         tuple(_point(view, item, span) for span in past.days),
         seen_values(view.counts.unseen.get(item.name), samples) if isinstance(item, CategoryBins) else None,
+        last_values(view.counts.invalid.get(item.name, {}), samples) if isinstance(item, NumericBins) else None,
     )
 
 

@@ -46,6 +46,7 @@ class Counts:
     repeated_ids: int
     outliers: tuple[Outlying, ...]
     unseen: Mapping[str, Frequent]
+    invalid: Mapping[str, Mapping[str, int]]
 
     @classmethod
     def of(cls, counting: Counting) -> "Counts":
@@ -62,6 +63,7 @@ class Counts:
             counting.join.repeated,
             tuple(counting.outliers.rows),
             {name: names.still() for name, names in counting.unseen.items()},
+            {name: dict(last.texts) for name, last in counting.invalid.items()},
         )
 
 

@@ -32,11 +32,18 @@ class Header:
     fields: tuple[Field, ...]
     places: tuple[int, ...]
     shape: frozenset[Path]
+    delimiter: str
 
     @property
     def width(self) -> int:
         """Number of columns."""
         return len(self.names)
+
+    def text(self, record: bytes, path: Path) -> str | None:
+        """The cell of a field in a record; None where there is none."""
+        cells = split_cells(record.decode(errors="backslashreplace"), self.delimiter)
+        place = next((place for item, place in zip(self.fields, self.places, strict=True) if item.path == path), None)
+        return None if cells is None or place is None or place >= len(cells) else cells[place]
 
 
 def read_header(line: bytes, delimiter: str, wanted: tuple[Field, ...]) -> Header | None:
@@ -55,7 +62,7 @@ def read_header(line: bytes, delimiter: str, wanted: tuple[Field, ...]) -> Heade
     once = {name for name, count in Counter(names).items() if count == 1}
     fields = tuple(item for item in wanted if ".".join(item.path) in once)
     places = tuple(names.index(".".join(item.path)) for item in fields)
-    return Header(tuple(names), fields, places, frozenset(_paths(once, fields)))
+    return Header(tuple(names), fields, places, frozenset(_paths(once, fields)), delimiter)
 
 
 def next_header(content: bytes, header: bytes, delimiter: str, limit: int) -> tuple[int, int] | None:

@@ -51,7 +51,9 @@ class CsvParser:
                 offsets = offset + records.starts[found.rows]
                 shape_of = np.zeros(len(offsets), np.int64)
                 parts.append(
-                    Rows(head.fields, found.arrays, found.wrong, (head.shape,), shape_of, offsets, (), line_at)
+                    Rows(
+                        head.fields, found.arrays, found.wrong, (head.shape,), shape_of, offsets, (), line_at, head.text
+                    )
                 )
         rest = np.flatnonzero(~taken)
         if len(rest) or not parts:
@@ -116,7 +118,13 @@ class _Slow:
         shape = self.header.shape if self.header else frozenset[tuple[str, ...]]()
         offsets: Ints = np.array(self.offsets, np.int64)
         shape_of = np.zeros(len(offsets), np.int64)
-        return Rows(fields, tuple(arrays), wrong, (shape,), shape_of, offsets, tuple(self.rejects), line_at)
+        text_at = self.header.text if self.header else _no_text
+        return Rows(fields, tuple(arrays), wrong, (shape,), shape_of, offsets, tuple(self.rejects), line_at, text_at)
+
+
+def _no_text(line: bytes, path: tuple[str, ...]) -> str | None:
+    """Without a header no cell has a name."""
+    return None
 
 
 def _column(cells: list[str], kind: Kind) -> tuple[pa.Array, Flags]:

@@ -15,7 +15,7 @@ which rows it refuses and why, and which violations its kept rows have. So this 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from ml_exporter.records import ARROW_TYPES, FEATURE_PREFIX, Batch, Field, Ints, Kind, Reject, Stream, schema
 from ml_exporter.sources.lines import Flags
+from ml_exporter.sources.values import text_at
 
 Path = tuple[str, ...]
 
@@ -40,7 +41,8 @@ class Rows:
     the wanted paths, and all keys of the objects that hold wanted ones. `offsets` (n,): byte position of the row's line
     in its file (Parquet: row number), in any order. `rejects`: lines that are no rows (`malformed`, `too_long`).
 
-    `line_at` gives the bytes of the line at an offset, without its end (Parquet: the row as JSON).
+    `line_at` gives the bytes of the line at an offset, without its end (Parquet: the row as JSON), and `text_at` what
+    such a line says at a path.
     """
 
     fields: tuple[Field, ...]
@@ -51,6 +53,7 @@ class Rows:
     offsets: Ints
     rejects: tuple[Reject, ...]
     line_at: Callable[[int], bytes]
+    text_at: Callable[[bytes, Path], str | None] = text_at
 
     def number(self, item: Field) -> int | None:
         """The number of a field here; None where it was not read."""
@@ -105,7 +108,10 @@ def split(parts: Sequence[Rows], streams: Sequence[Stream], path: str = "") -> P
                 _give(rows, stream, wanted, share)
         if unwanted.any():
             refused.setdefault("no_model", []).append(rows.offsets[unwanted])
-    batches = tuple(_batch(share, stream) for share, stream in zip(shares, streams, strict=True))
+    batches = tuple(
+        replace(_batch(share, stream), text_at=_texts(parts[0], stream))
+        for share, stream in zip(shares, streams, strict=True)
+    )
     return Parsed(batches, lines, _sorted(refused), parts[0].line_at, path)
 
 
@@ -241,6 +247,11 @@ def _batch(share: _Share, stream: Stream) -> Batch:
     by_row = {kind: counts for kind, counts in by_row.items() if counts.any()}
     violations = {kind: int(counts.sum()) for kind, counts in by_row.items()}
     return Batch(table, share.lines, violations, offsets, refused, by_row)
+
+
+def _texts(rows: Rows, stream: Stream) -> Callable[[int, str], str | None]:
+    paths = {item.name: item.path for item in stream.fields}
+    return lambda place, name: rows.text_at(rows.line_at(place), paths[name])
 
 
 def _filled(parts: Sequence[tuple[int, Ints]], size: int) -> Ints:

@@ -108,6 +108,26 @@ def read_line(line: bytes, wanted: Expected) -> Row | None:
     return _read_object(document, wanted, is_spelled=False) or _read_spelled(line, wanted)
 
 
+def text_at(line: bytes, path: tuple[str, ...]) -> str | None:
+    """What a line says at a path, as it spells it, a text without its quotes; None where that cannot be said.
+
+    Keys may stand for several steps of the path, with dots between them.
+
+    >>> text_at(b'{"f": {"a": "1,5"}, "f.b": [1.0]}', ("f", "a")), text_at(b'{"f.b": [1.0]}', ("f", "b"))
+    ('1,5', '[1.0]')
+    """
+    try:
+        value = _inside(_DECODER.decode(line.decode("utf-8")), path)
+        return None if value is None else _spell(value)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+
+
+def _inside(value: Any, path: tuple[str, ...]) -> Any:
+    whole = ".".join(path)
+    return value[whole] if whole in value else _inside(value[path[0]], path[1:])
+
+
 def _may_be_python(line: bytes, error: msgspec.DecodeError) -> bool:
     """Whether Python's json may take the line: msgspec refuses NaN, infinities, large numbers and lone surrogates."""
     return isinstance(error, msgspec.ValidationError) or b"NaN" in line or b"Infinity" in line or b"\\u" in line

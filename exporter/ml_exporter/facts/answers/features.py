@@ -130,6 +130,30 @@ class SeenValues:
 
 
 @dataclass(frozen=True)
+class LastValue:
+    """What the log says in place of a number."""
+
+    value: str
+    """The text, cut to 200 characters."""
+    at: float
+    """The time of its row, Unix seconds."""
+
+
+@dataclass(frozen=True)
+class LastValues:
+    """Examples of values of a feature that are no number."""
+
+    samples: bool
+    """Whether the configuration allows them to be shown (`web.samples`)."""
+    kept: int
+    """How many different ones are kept in mind; at most 20."""
+    values: tuple[LastValue, ...]
+    """The last ones, newest first; none unless allowed."""
+    note: str
+    """How to see them here, or since when they are kept, in words."""
+
+
+@dataclass(frozen=True)
 class FeatureFacts:
     """Everything of one feature."""
 
@@ -155,3 +179,5 @@ class FeatureFacts:
     """The days as far as panes are kept, oldest first."""
     unseen: SeenValues | None
     """Categories that the reference does not know; none for numbers."""
+    invalid: LastValues | None
+    """What the log says in place of numbers; none for categories."""
