@@ -224,8 +224,8 @@ def _at_once(rules: str) -> str:
 
 
 def moved(past: Past, folder: Path) -> Past:
-    """The same past as if it had been replayed just now."""
-    seconds = int(time.time() - past.now)
+    """The same past as if it had been replayed just now. It moves by whole minutes, which are the steps of panels."""
+    seconds = int(time.time() - past.now) // 60 * 60
     folder.mkdir()
     for path in past.history.glob("*.om"):
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -416,7 +416,7 @@ def test_tls_and_a_password(folder, once, version, certificate, tmp_path_factory
     push = ("--pushgateway", server.url)
     trusted = ("--pushgateway.ca-file", certificate[0])
     try:
-        servers.until(lambda: servers._listens(process.pid, port), 30, "the Pushgateway to listen")
+        servers.until(lambda: servers.listens(process.pid, port), 30, "the Pushgateway to listen")
         code, _, err = once(*push, *trusted)
         assert code == 2
         assert err.startswith(f"--pushgateway {server.url}: expected an answer of 200, got 401 Unauthorized")

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tests.chaos.formats import LINE_BYTES, Format, Row
 
-WHAT = [int(x) for x in os.environ.get("W", "111")]
 SPAN_SECONDS = 60.0
 """Rows are up to this old when they are written."""
 

@@ -51,7 +51,7 @@ def chromium() -> Iterator[Browser]:
     # No proxy of the environment: everything here is on loopback.
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS, env=environment, timeout=60_000)
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS, env=environment, timeout=240_000)
         try:
             yield browser
         finally:
@@ -92,7 +92,7 @@ class Visited:
 def visit(browser: Browser, url: str) -> Iterator[Visited]:
     """Open a URL without cookies or cache, in a window of a desk."""
     context = browser.new_context(viewport={"width": DESK, "height": HEIGHT})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(120_000)
     try:
         parts = urlsplit(url)
         visited = Visited(context.new_page(), f"{parts.scheme}://{parts.netloc}")

@@ -12,6 +12,7 @@ when the body ends, however it ends, and killed by the kernel when the process t
 
 import json
 import os
+import random
 import re
 import socket
 import subprocess
@@ -32,6 +33,12 @@ import yaml
 TOOLS = Path(os.environ.get("ML_EXPORTER_TOOLS", Path(__file__).resolve().parents[2] / ".tools"))
 """Where the binaries were fetched to; a test names another folder to be without them."""
 STOP_SECONDS = 10.0
+PATIENCE = 4
+"""How many times slower than a quiet machine one may be on which something is waited for."""
+PORTS = range(20_000, 32_768)
+"""Below those which the kernel gives to connections and to servers that ask for any."""
+_ours: list[socket.socket] = []
+"""What keeps other processes from the ports that `free_port` returned to this one."""
 Found = TypeVar("Found")
 # Never through a proxy of the environment: everything here is on loopback.
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
@@ -50,16 +57,24 @@ def tools(name: str) -> Path:
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that is free now. Another process may take it before you do."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of 127.0.0.1 that is free, and that no other caller is given while this process lives."""
+    for port in random.sample(PORTS, len(PORTS)):
+        mark = socket.socket(socket.AF_UNIX)
+        with suppress(OSError), socket.socket() as probe:
+            mark.bind(f"\0ml-exporter-port-{port}")  # a name without a file: the kernel forgets it with the process
+            probe.bind(("127.0.0.1", port))
+            _ours.append(mark)
+            return port
+        mark.close()
+    raise ServerError("expected a free port of 127.0.0.1, got none.")
 
 
 def until(check: Callable[[], Found], seconds: float, what: str) -> Found:
-    """Call `check` ten times a second until it returns something true, and return that."""
-    deadline = time.monotonic() + seconds
+    """Call `check` ten times a second until it returns something true, and return that.
+
+    `seconds` is when it would be late on a quiet machine: it is given up after PATIENCE times as many.
+    """
+    deadline = time.monotonic() + seconds * PATIENCE
     while not (found := check()):
         if time.monotonic() > deadline:
             raise ServerError(f"expected {what} within {seconds:g} s, got {found!r}.")
@@ -157,18 +172,22 @@ def _answers(server: Server, ready: str) -> bool:
         kind = _PortTakenError if "address already in use" in server.log_tail().lower() else ServerError
         raise kind(f"{server.name} ended with {server.process.returncode}. Its log:\n{server.log_tail()}")
     with suppress(OSError):
-        if _listens(server.process.pid, int(server.url.rsplit(":", 1)[1])):
+        if listens(server.process.pid, int(server.url.rsplit(":", 1)[1])):
             if ready:
                 fetch(server.url + ready)
             return True
     return False
 
 
-def _listens(pid: int, port: int) -> bool:
+def listens(pid: int, port: int) -> bool:
     """Tell whether it is this process that listens on the port, not one that took it meanwhile."""
     sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     listening = {f"socket:[{row[9]}]" for row in sockets if row[1].endswith(f":{port:04X}") and row[3] == "0A"}
-    return any(str(open_file.readlink()) in listening for open_file in Path(f"/proc/{pid}/fd").iterdir())
+    found = set()
+    for open_file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):  # it was closed meanwhile
+            found.add(str(open_file.readlink()))
+    return not listening.isdisjoint(found)
 
 
 @dataclass(frozen=True)
@@ -340,13 +359,13 @@ class WebhookReceiver:
             return list(self._notifications)
 
     def wait_for(self, wanted: Callable[[Notification], bool], seconds: float) -> Notification:
-        """Return the oldest notification that `wanted` accepts, waiting for it up to `seconds`."""
+        """Return the oldest notification that `wanted` accepts, waiting for it as long as `until` would."""
 
         def first() -> Notification | None:
             return next(filter(wanted, self._notifications), None)
 
         with self._arrived:
-            found = self._arrived.wait_for(first, seconds)
+            found = self._arrived.wait_for(first, seconds * PATIENCE)
             if found is None:
                 got = [(n.path, n.payload.get("status")) for n in self._notifications]
                 raise ServerError(f"expected a notification within {seconds:g} s, got {got}.")

@@ -77,6 +77,21 @@ def told(webhook, path):
     return [item for item in webhook.notifications if item.path == f"/{path}"]
 
 
+def states(manager):
+    """Return the state of each alert by its model and its step of the ladder."""
+    labels = ((item["labels"], item["status"]["state"]) for item in manager.alerts())
+    return {(found["model"], found.get("escalation", "")): state for found, state in labels}
+
+
+def muted(manager):
+    """Return name and severity of what is inhibited."""
+    return {
+        (item["labels"]["alertname"], item["labels"]["severity"])
+        for item in manager.alerts()
+        if item["status"]["inhibitedBy"]
+    }
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_one_page_for_one_incident(version, tmp_path):
     with running(version, tmp_path) as (manager, webhook):
@@ -88,12 +103,8 @@ def test_one_page_for_one_incident(version, tmp_path):
         channel = webhook.wait_for(lambda item: item.path == "/channel", 20)
         # That of fraud is what broken data fakes, and its nulls page.
         assert names_of(channel) == [("MLFeatureDrift", "churn")]
-        muted = {
-            (item["labels"]["alertname"], item["labels"]["severity"])
-            for item in manager.alerts()
-            if item["status"]["inhibitedBy"]
-        }
-        assert muted == {("MLFeatureDrift", "warning"), ("MLFeatureNullRatioHigh", "warning")}
+        expected = {("MLFeatureDrift", "warning"), ("MLFeatureNullRatioHigh", "warning")}
+        until(lambda: muted(manager) == expected, 10, "two alerts that are muted")
         assert len(told(webhook, "channel")) == 1
         assert manager.server.warnings() == []
 
@@ -131,11 +142,8 @@ def test_a_silence_made_from_the_page_acknowledges_it(version, tmp_path):
         fetch(f"{manager.server.url}/api/v2/silences", silence)
         manager.post([base, alert(PAGE, escalation="1"), alert(PAGE, model="churn", escalation="1")])
         webhook.wait_for(lambda item: item.path == "/lead", 20)
-        states = {
-            (item["labels"]["model"], item["labels"].get("escalation", "")): item["status"]["state"]
-            for item in manager.alerts()
-        }
-        assert states == {("fraud", ""): "suppressed", ("fraud", "1"): "suppressed", ("churn", "1"): "active"}
+        expected = {("fraud", ""): "suppressed", ("fraud", "1"): "suppressed", ("churn", "1"): "active"}
+        until(lambda: states(manager) == expected, 10, "two alerts that are silenced and one that is not")
         assert {name for item in told(webhook, "lead") for name in names_of(item)} == {("MLAccuracyLow", "churn")}
         assert told(webhook, "oncall") == []
 

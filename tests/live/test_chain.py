@@ -48,7 +48,9 @@ def test_an_alert_is_delivered_and_resolves(prometheus_version, alertmanager_ver
         assert delivered.payload["commonLabels"] == {"alertname": "MLTest", "severity": "critical"}
         assert [alert["state"] for alert in prom.alerts()] == ["firing"]
         assert [alert["status"]["state"] for alert in alerting.alerts()] == ["active"]
-        assert [sample.labels["alertstate"] for sample in prom.query("ALERTS")] == ["firing"]
+        # Prometheus tells Alertmanager before it writes its own samples.
+        stored = until(lambda: prom.query("ALERTS"), 10, "the alert as a series")
+        assert [sample.labels["alertstate"] for sample in stored] == ["firing"]
 
         write_rule(rules, "vector(1) < 0")
         prom.reload()

@@ -238,7 +238,7 @@ def check(kind: Kind, alert: Row, exporter: str) -> None:
     found = re.match(kind.text, notes["description"])
     assert found, notes["description"]
     value, limit = map(float, found.groups())
-    assert value < limit if kind.wrong else value > limit
+    assert value <= limit if kind.wrong else value >= limit  # both are rounded
     assert notes["description"].endswith(kind.first)
     assert labels["team"] == "ops"
     assert notes["dashboard_url"] == f"{GRAFANA}/d/{kind.dashboard}&to=now".replace("?", f"?var-model={kind.model}&")

@@ -33,8 +33,9 @@ def test_hostile_values_are_text_and_few(version, tmp_path):
     with service.serve(path) as exporter, prometheus(tools(version), config_for(exporter.server.url), tmp_path) as prom:
         exporter.until(lambda found: found("ml_window_rows", model="risk", window="1d") == len(rows), "all rows")
         query = 'ml_window_rows{segment_by="place",window="1d"}'
-        found = until(lambda: prom.query(query), 30, "a scrape")
-        assert [target["lastError"] for target in prom.targets()] == [""]
+        until(lambda: sum(item.value for item in prom.query(query)) == len(rows), 30, "a scrape with all rows")
+        found = prom.query(query)
+        until(lambda: [target["lastError"] for target in prom.targets()] == [""], 10, "a target without an error")
         assert prom.server.warnings() == []
     counts = {sample.labels["segment"]: sample.value for sample in found}
     assert sum(counts.values()) == len(rows)

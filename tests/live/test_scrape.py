@@ -30,25 +30,36 @@ def is_steady(key):
     return name.startswith("ml_") and not name.endswith(moving) and name != "ml_exporter_join_pending_rows"
 
 
+def steady(found):
+    """Return what is steady, without labels that have no value: those are none to Prometheus."""
+    return {
+        (name, frozenset((key, text) for key, text in labels if text)): value
+        for (name, labels), value in found.values.items()
+        if is_steady((name, labels))
+    }
+
+
 @pytest.mark.parametrize("version", ["floor", "latest"])
 def test_a_scrape_is_what_metrics_shows(version, tmp_path):
     path = service.prepare_hostile(tmp_path, 200, time.time() - 30)
     with service.serve(path) as exporter, prometheus(tools(version), config_for(exporter.server.url), tmp_path) as prom:
-        shown = exporter.until(lambda found: found("ml_window_rows", model="risk", window="1d") == 200, "200 rows")
+        exporter.until(lambda found: found("ml_window_rows", model="risk", window="1d") == 200, "200 rows")
         until(lambda: [target["health"] for target in prom.targets()] == ["up"], 30, "the target to be up")
-        until(lambda: [item.value for item in prom.query('ml_window_rows{window="1d"}')] == [200.0], 30, "a scrape")
-        expected = {}
-        for (name, labels), value in shown.values.items():
-            if is_steady((name, labels)):
-                # A label without a value is no label to Prometheus.
-                expected[name, frozenset((key, text) for key, text in labels if text)] = value
-        got = until(lambda: scraped(prom, {name for name, _ in expected}), 10, "samples")
-        assert prom.targets()[0]["lastError"] == ""
+        got: dict = {}
+
+        def differences():
+            """What both do not have alike. Rows leave the window of an hour meanwhile, so it may be something once."""
+            expected = steady(exporter.metrics())
+            got.clear()
+            got.update(scraped(prom, {name for name, _ in expected}))
+            return {item for item in expected.items() ^ got.items() if not math.isnan(item[1])}
+
+        until(lambda: not differences(), 30, "the same samples")
+        until(lambda: prom.targets()[0]["lastError"] == "", 10, "a target without an error")
         assert prom.server.warnings() == []
         check = [tools(version) / "promtool", "check", "metrics"]
         lint = subprocess.run(check, input=fetch(f"{exporter.server.url}/metrics"), capture_output=True, check=False)
     assert (lint.returncode, lint.stdout, lint.stderr) == (0, b"", b"")
     assert any(("version", service.HOSTILE) in labels for _, labels in got)
     assert any(("feature", service.HOSTILE) in labels for _, labels in got)
-    assert len(expected) > 150
-    assert {key: value for key, value in got.items() if not math.isnan(value)} == expected
+    assert len(got) > 150

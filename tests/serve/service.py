@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from servers import Server, fetch, serving, until
+from servers import PATIENCE, Server, fetch, serving, until
 
 from ml_exporter import baseline as artefact
 from ml_exporter import make_baseline
@@ -30,7 +30,7 @@ DAY_SECONDS = 600
 COMMAND = [sys.executable, "-m", "ml_exporter", "serve"]
 HOSTILE = 'a"b\n<script>alert(1)</script>\'; {x="y"} \\ \t é\u2028'
 SOON = 30.0
-"""Seconds within which the exporter shows what was written, on a busy machine."""
+"""Seconds within which the exporter shows what was written."""
 
 
 def model(source: str, **changes: Any) -> Row:
@@ -244,7 +244,7 @@ def serve(
 def run_to_the_end(path: Path, command: list[str] | None = None) -> subprocess.CompletedProcess[str]:
     """Runs an exporter that ends by itself."""
     arguments = [*(command or COMMAND), "--config", str(path), "--web.listen-address", "127.0.0.1:0"]
-    return subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=60 * PATIENCE, check=False)
 
 
 @dataclass(frozen=True)

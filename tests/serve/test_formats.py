@@ -47,7 +47,7 @@ def labelled(found, name):
 
 def test_every_format_shows_the_same(exporter):
     def settled(found):
-        return all(labelled(found, name) == ROWS and found("ml_accuracy", model=name, window="1h") for name in FORMATS)
+        return all(labelled(found, name) == ROWS and found("ml_accuracy", model=name, window="1d") for name in FORMATS)
 
     def same(found):
         if not settled(found):

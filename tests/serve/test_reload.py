@@ -184,7 +184,7 @@ def test_over_http_the_result_of_that_very_reload_comes_back_and_the_end_can_be_
     def post(exporter, what):
         request = urllib.request.Request(f"{exporter.server.url}/ml/-/{what}", b"", method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=120) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -202,4 +202,4 @@ def test_over_http_the_result_of_that_very_reload_comes_back_and_the_end_can_be_
         path.write_text(good)
         assert post(exporter, "reload")[0] == 200
         assert post(exporter, "quit") == (200, "Requesting termination... Goodbye!\n")
-        assert exporter.server.process.wait(30) == 0
+        assert exporter.server.process.wait(120) == 0

@@ -172,15 +172,15 @@ def test_a_user_who_does_not_exist_costs_a_check_of_a_hash_that_exists_and_alway
     counted = Counted({b"cheap": hashed("x", 4).encode(), b"dear": hashed("x", 5).encode()})
 
     async def guess():
-        names = [f"nobody-{n}".encode() for n in range(20)]
+        names = [f"nobody-{n}".encode() for n in range(40)]
         for name in [*names, *names]:
             assert not await counted.tries(name, b"x")
 
     asyncio.run(guess())
     used = [hash_ for _, hash_ in counted.checks]
-    assert len(used) == 40
-    assert used[:20] == used[20:]
-    assert set(used) == set(counted.users.values())  # 1 in 500,000 would not
+    assert len(used) == 80
+    assert used[:40] == used[40:]
+    assert set(used) == set(counted.users.values())  # 1 in 500,000,000,000 would not
 
 
 def test_what_is_no_password_costs_nothing():

@@ -19,7 +19,7 @@ from ml_exporter.errors import ProblemsError
 from ml_exporter.web import Address, Limits, Server, Snapshot, create_app
 
 NEVER = 3600.0
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 120.0
 BIG = b"ml_window_rows 1.0\n" * 1_500_000
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
