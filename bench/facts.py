@@ -40,7 +40,7 @@ def resident_bytes() -> int:
 def measure(folder: Path, models: int, days: int) -> Iterator[str]:
     """The lines of the report."""
     path = configured(folder, models)
-    write_state(path, days)
+    write_state(path, days, pending=0)
     exporter = Exporter(path)
     exporter.read(time.monotonic() + 1.0)
     exporter.commit()

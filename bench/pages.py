@@ -38,7 +38,7 @@ def measure(folder: Path, features: int, days: int) -> Iterator[str]:
     """The lines of the report."""
     restart.FEATURES = features
     path = restart.configured(folder, 1)
-    restart.write_state(path, days)
+    restart.write_state(path, days, pending=0)
     exporter = Exporter(path)
     exporter.read(time.monotonic() + 1.0)
     exporter.commit()

@@ -113,7 +113,9 @@ def test_drift_begins_at_its_day(days):
     for metric in ("ml_feature_psi", "ml_feature_mean_shift_sigmas"):
         found = since(moved, metric, feature="temp")
         assert (found.at, found.span, found.or_earlier) == (begun / 1e6, "day", False), metric
-        assert abs(found.before) < 0.2
+        days = facts(moved, NOW, baseline=BASELINE).feature("flights", "temp").days
+        (before,) = [day for day in days if day.end_at == found.at]
+        assert found.before == (before.psi if metric == "ml_feature_psi" else before.mean_shift_sigmas)
 
 
 def test_quality_begins_at_the_day_of_its_predictions():

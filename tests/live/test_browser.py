@@ -146,7 +146,9 @@ def test_an_alert_leads_to_the_drifted_feature_in_three_clicks(browser, worlds, 
             first.click()
             page.wait_for_url(lambda url: url.endswith(feature_path("risk", drifted)))
             assert page.locator("svg.histogram").count() >= 1
-            assert "beyond" in page.locator(".verdict").first.inner_text()
+            verdict = page.locator(".verdict").first.inner_text()
+            assert "beyond" in verdict
+            assert "since" in verdict
             assert visited.noticed == []
 
 

@@ -233,7 +233,8 @@ def test_without_rows_nothing_is_said_of_the_inputs() -> None:
 def test_the_list_names_features_whose_values_are_missing_or_wrong() -> None:
     broken = replace(SUMMARY, features_beyond=(), features_broken=("amount", "b"))
     answer = get("/", Changed(asked="models", answer=replace(ExampleFacts().models(), models=(broken,))))
-    assert "2 of 2 features have missing or wrong values: amount, b." in text_of(answer.text)
+    page = text_of(answer.text)
+    assert "2 of 2 features have missing or wrong values: amount, b." in page
     assert "▲ moved" in text_of(answer.text)
 
 

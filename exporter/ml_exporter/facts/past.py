@@ -1,17 +1,18 @@
 """How a model was on the days and hours before, judged as it is now: since when a value is beyond its noise."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from ml_exporter.baseline import Baseline
 from ml_exporter.facts.answers import Since, Value
 from ml_exporter.facts.answers.values import Span as Length
 from ml_exporter.facts.judging import is_beyond, most
 from ml_exporter.facts.valued import Place, Valuer
 from ml_exporter.facts.views import View, key_of
-from ml_exporter.layout import Vector
+from ml_exporter.layout import Vector, project
 from ml_exporter.panes import HOUR
 from ml_exporter.pipeline import DAY
 from ml_exporter.records import FEATURE_PREFIX
@@ -71,6 +72,8 @@ class Past:
     def __init__(self, view: View) -> None:
         self._view = view
         self._valuers: dict[tuple[int, bool], Valuer] = {}
+        self._spans: dict[tuple[int, int], Span] = {}
+        self._narrow = view.known.baseline
 
     @cached_property
     def hours(self) -> tuple[Span, ...]:
@@ -83,34 +86,48 @@ class Past:
     @cached_property
     def days(self) -> tuple[Span, ...]:
         """The days as far as panes are kept, oldest first."""
+        return tuple(reversed(tuple(self.back())))
+
+    def back(self) -> Iterator[Span]:
+        """The days, the newest first; each is summed up when it is reached."""
         panes, length = self._view.panes, self._view.day_us
-        if not panes.newest_us:
-            return ()
-        starts = range(panes.oldest_us // length * length, panes.newest_us + 1, length)
-        return tuple(self._sum(start, start + length) for start in starts)
+        if panes.newest_us:
+            for start in reversed(range(panes.oldest_us // length * length, panes.newest_us + 1, length)):
+                yield self._sum(start, start + length)
 
     def _sum(self, start_us: int, end_us: int) -> Span:
-        panes = self._view.panes
-        total = panes.layout.zeros()
-        for start in range(start_us, end_us, panes.grid.hour_us):
-            vector = panes.get((HOUR, start))
-            if vector is not None:
-                total += vector
-        return Span(start_us, end_us, total)
+        if (start_us, end_us) not in self._spans:
+            panes = self._view.panes
+            total = panes.layout.zeros()
+            for start in range(start_us, end_us, panes.grid.hour_us):
+                vector = panes.get((HOUR, start))
+                if vector is not None:
+                    total += vector
+            self._spans[start_us, end_us] = Span(start_us, end_us, total)
+        return self._spans[start_us, end_us]
 
     def on(self, day: Span, place: Place) -> Value:
-        """A value of the whole model or of a feature on one day."""
+        """A value of the whole model on one day, or of one of the features that `dated` found beyond."""
         of_features = "feature" in place.labels
         key = day.start_us, of_features
         if key not in self._valuers:
-            baseline, windows = self._view.known.baseline, self._view.windows
-            window = Window(DAY, self._view.day_us / 1e6, day.start_us, day.end_us, day.vector)
-            here = None if windows.arrived is None else (window,)
+            known = self._narrow if of_features else self._view.known.baseline
+            vector = day.vector
+            if of_features:
+                vector = project(self._view.known.baseline.layout.slices, known.layout.slices)(vector)
+            window = Window(DAY, self._view.day_us / 1e6, day.start_us, day.end_us, vector)
+            here = None if self._view.windows.arrived is None else (window,)
             alone = replace(
-                windows, current=(window,), matured=(window,), arrived=here, features=(DAY,), segments=(), charts=()
+                self._view.windows,
+                current=(window,),
+                matured=(window,),
+                arrived=here,
+                features=(DAY,),
+                segments=(),
+                charts=(),
             )
             vitals = OF_FEATURES if of_features else OF_MODEL
-            series = {key_of(item): item.value for vital in vitals for item in vital(alone, baseline)}
+            series = {key_of(item): item.value for vital in vitals for item in vital(alone, known)}
             self._valuers[key] = Valuer(self._view.known.name, series)
         return self._valuers[key].value(place)
 
@@ -121,12 +138,19 @@ class Past:
 
     def dated(self, values: Iterable[Value]) -> Iterator[Value]:
         """The values; those that are beyond say since when, where that is known."""
-        for value in values:
+        listed = list(values)
+        beyond = [bool(is_beyond(value)) for value in listed]
+        moved = {value.labels.get("feature") for value, found in zip(listed, beyond, strict=True) if found}
+        self._narrow = self._of({str(name) for name in moved})
+        for value, found in zip(listed, beyond, strict=True):
             known = Place(value.metric, value.window, value.labels)
-            if is_beyond(value) and known.is_whole and known.of_reference:
-                yield replace(value, since=self._since(value))
-            else:
-                yield value
+            yield replace(value, since=self._since(value)) if found and known.is_whole and known.of_reference else value
+
+    def _of(self, names: Container[str]) -> Baseline:
+        """The baseline with a few features, so that a day costs as much as what is asked of it."""
+        whole = self._view.known.baseline
+        layout = replace(whole.layout, features=tuple(item for item in whole.layout.features if item.name in names))
+        return replace(whole, layout=layout, vector=project(whole.layout.slices, layout.slices)(whole.vector))
 
     def _since(self, value: Value) -> Since | None:
         if value.metric in _RATIOS:
@@ -136,7 +160,7 @@ class Past:
     def _by_day(self, value: Value) -> Iterator[_Point]:
         """The days before now, the newest first, each judged by its own rows."""
         place, end_us = Place(value.metric, DAY, value.labels), self.settled_us(value.area)
-        for day in reversed(self.days):
+        for day in self.back():
             if day.start_us < end_us:
                 found = replace(self.on(day, place), control=value.control)
                 beyond = None if found.value is None else is_beyond(found)
