@@ -168,7 +168,7 @@ def play(out: Path, screen: Screen, keep: bool) -> bool:
         config = compressed_config(out)
         screen.done(f"{len(table):,} flights")
         screen.step("the baseline: March, which the model has not seen")
-        screen.done(make_baseline(out, config, table).split(": ")[-1])
+        screen.done(make_baseline(out, config, table).splitlines()[0].split(": ")[-1])
         screen.step(f"catch-up: three weeks of logs, then live at {FACTOR} times the speed")
         clock = start_writer(out, table)
         url = start_exporter(stack, out, config)
