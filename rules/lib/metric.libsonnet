@@ -4,7 +4,7 @@ local catalogue = import 'catalogue.json';
 
 local known(name) =
   if std.objectHas(catalogue, name) then catalogue[name]
-  else error 'rules: expected a metric of lib/catalogue.json, got %s. Correct the name, or add it to exporter/ml_exporter/catalogue.py and run `make generate`.' % name;
+  else error 'rules: expected a metric of lib/catalogue.json, got %s. Correct the name, or add it to exporter/ml_exporter/catalogue/ and run `make generate`.' % name;
 
 local matcher(metric, name, label, value) =
   if std.member(metric.labels, label) then label + '="' + value + '"'

@@ -1,0 +1,157 @@
+"""Metrics of the answers, and of how fast they came."""
+
+from ml_exporter.catalogue.kinds import MB, MW, MWB, MWBC, MWCS, REASON, SEGMENT, M, Metric
+
+PREDICTIONS: tuple[Metric, ...] = (
+    Metric("ml_prediction_class_ratio", "gauge", "ratio", "Share of predictions of the class.", MWCS, SEGMENT),
+    Metric(
+        "ml_prediction_baseline_class_ratio",
+        "gauge",
+        "ratio",
+        "Share of predictions of the class in the baseline.",
+        ("model", "baseline", "class"),
+    ),
+    Metric(
+        "ml_prediction_class_shift_sigmas",
+        "gauge",
+        "",
+        "Class share minus baseline share, in standard errors of the reference's own windows.",
+        MWBC,
+    ),
+    Metric(
+        "ml_prediction_class_shift_critical_sigmas",
+        "gauge",
+        "",
+        "Absolute class shift exceeded with probability alpha without any drift.",
+        MWBC,
+    ),
+    Metric(
+        "ml_prediction_psi",
+        "gauge",
+        "",
+        "Population stability index of the scores (or confidences, or numbers) against the baseline.",
+        MWB,
+    ),
+    Metric(
+        "ml_prediction_psi_critical",
+        "gauge",
+        "",
+        "PSI of the scores that a window of this size exceeds with probability alpha.",
+        MWB,
+    ),
+    Metric(
+        "ml_prediction_mean_shift_sigmas",
+        "gauge",
+        "",
+        "Mean prediction of a regression minus that of the baseline, in robust standard deviations of the baseline.",
+        MWB,
+    ),
+    Metric(
+        "ml_prediction_mean_shift_critical_sigmas",
+        "gauge",
+        "",
+        "Absolute mean shift of the predictions that a window of this size exceeds with probability alpha.",
+        MWB,
+    ),
+    Metric(
+        "ml_prediction_concentration_ratio",
+        "gauge",
+        "ratio",
+        "Share of pairs of predictions with the same answer: class and bin of the score, or bin of the number.",
+        MW,
+    ),
+    Metric(
+        "ml_prediction_baseline_concentration_ratio",
+        "gauge",
+        "ratio",
+        "ml_prediction_concentration_ratio of the reference.",
+        MB,
+    ),
+    Metric(
+        "ml_prediction_concentration_critical_ratio",
+        "gauge",
+        "ratio",
+        "Excess of the concentration over the baseline's that a window of this size exceeds with probability alpha.",
+        MWB,
+    ),
+    Metric(
+        "ml_prediction_spread",
+        "gauge",
+        "",
+        "Standard deviation of the answers: of the logits of scores or confidences, or of numbers in robust sigmas.",
+        MW,
+    ),
+    Metric("ml_prediction_baseline_spread", "gauge", "", "ml_prediction_spread of the reference.", MB),
+    Metric(
+        "ml_prediction_spread_critical",
+        "gauge",
+        "",
+        "Difference of the spread from the baseline's, of either sign, that a window exceeds with probability alpha.",
+        MWB,
+    ),
+    Metric("ml_prediction_confidence_mean", "gauge", "ratio", "Mean probability of the predicted class.", MW),
+    Metric(
+        "ml_prediction_fallback_ratio",
+        "gauge",
+        "ratio",
+        "Share of predictions in which a default answer was served.",
+        MW,
+    ),
+    Metric("ml_prediction_error_ratio", "gauge", "ratio", "Share of requests that ended in an error.", MW),
+    Metric(
+        "ml_prediction_outlier_ratio",
+        "gauge",
+        "ratio",
+        "Share of rows that the baseline does not know. `reason`: a value far beyond its range or an unseen category "
+        "(range), values that do not go together (distance), a number or a score far beyond its range (prediction).",
+        (*MW, *REASON),
+        REASON,
+    ),
+    Metric(
+        "ml_prediction_baseline_outlier_ratio",
+        "gauge",
+        "ratio",
+        "ml_prediction_outlier_ratio of the baseline, each row judged by its other days.",
+        (*MB, *REASON),
+        REASON,
+    ),
+    Metric(
+        "ml_prediction_outlier_critical_ratio",
+        "gauge",
+        "ratio",
+        "Excess of the outlier ratio over the baseline's that a window of this size exceeds with probability alpha "
+        "without any change.",
+        (*MWB, *REASON),
+        REASON,
+    ),
+    Metric(
+        "ml_prediction_repeated_ratio",
+        "gauge",
+        "ratio",
+        "Share of predictions with an id that an earlier one had.",
+        MW,
+    ),
+)
+LATENCY: tuple[Metric, ...] = (
+    Metric(
+        "ml_prediction_latency_seconds",
+        "histogram",
+        "seconds",
+        "Latency of predictions read since the exporter started.",
+        M,
+    ),
+    Metric(
+        "ml_window_latency_seconds",
+        "gauge",
+        "seconds",
+        "Quantile q of the latency in the window, interpolated in buckets.",
+        ("model", "window", "q"),
+    ),
+    Metric(
+        "ml_window_latency_over_limit_ratio",
+        "gauge",
+        "ratio",
+        "Share of predictions slower than the configured limit.",
+        MW,
+    ),
+)
