@@ -96,7 +96,7 @@ def test_a_schedule_is_an_entry_of_cron_and_a_cron_job(shell, tmp_path):
 def post(port: int, body: bytes) -> int:
     request = urllib.request.Request(f"http://127.0.0.1:{port}/", body)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
