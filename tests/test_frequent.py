@@ -35,8 +35,8 @@ def test_with_few_texts_it_is_a_count_however_the_rows_were_split(size):
 many = st.lists(st.tuples(st.integers(0, 3 * PLACES).map(lambda x: f"{x // (1 + x % 5)}"), st.integers(0, 50)))
 
 
-@given(st.lists(many.filter(bool), min_size=1, max_size=8), st.integers(1, 40))
-@settings(max_examples=60)
+@given(st.lists(many.filter(bool), min_size=1, max_size=8), st.integers(1, 12))
+@settings(max_examples=30)
 def test_the_bounds_hold_for_any_batches(batches, times):
     batches = batches * times
     found, rows = noted(batches), [row for batch in batches for row in batch]
