@@ -239,6 +239,13 @@ def test_no_row(path, tmp_path, shell):
     )
 
 
+def test_nothing_behind_the_logs(path, tmp_path, shell):
+    options = ["--config", path, "--output", tmp_path / "out", "--from", "2099-01-01T00:00:00Z"]
+    code, script, err = shell("replay", *options)
+    assert (code, script) == (2, "")
+    assert "replay: expected rows between --from and --to, got none." in err
+
+
 def test_no_file(path, tmp_path, shell):
     (tmp_path / "risk-labels.jsonl").unlink()
     code, _, err = shell("replay", "--config", path, "--output", tmp_path / "out")

@@ -1,5 +1,6 @@
 """Options of `ml-exporter drill`: what is injected, when, and what is written."""
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from ml_exporter import generate, options, prometheus
 from ml_exporter.config import Config
 from ml_exporter.drill import Live, Offline, Task, listening, schedule
 from ml_exporter.drilling import Lengths
-from ml_exporter.faults import BY_NAME, FAULTS
+from ml_exporter.faults import BY_NAME, FAULTS, Fault
 from ml_exporter.strict import seconds
 
 SIZES = ("small", "middle", "large")
@@ -112,10 +113,22 @@ def _tasks(given: Mapping[str, Any]) -> Sequence[Task]:
             raise click.UsageError(
                 "--size: expected one --fault, got several. Sizes have units of the fault: use --sizes."
             )
-        return [Task(BY_NAME[names[0]], given["size"], given["feature"])]
+        return [Task(BY_NAME[names[0]], _size(BY_NAME[names[0]], given["size"]), given["feature"])]
     return [
         Task(BY_NAME[name], BY_NAME[name].sizes[place], given["feature"]) for name in names for place in _places(given)
     ]
+
+
+def _size(fault: Fault, size: float) -> float:
+    """A size in the unit of the fault. Raises UsageError for none."""
+    most = 1.0 if fault.unit.startswith("share") else math.inf
+    if not 0.0 < size <= most or not math.isfinite(size):
+        expected = "above 0, at most 1" if most == 1.0 else "above 0"
+        usual = ", ".join(f"{item:g}" for item in fault.sizes)
+        raise click.UsageError(
+            f"--size: expected {fault.unit}, {expected}, got {size:g}. Small, middle and large are {usual}."
+        )
+    return size
 
 
 def _places(given: Mapping[str, Any]) -> list[int]:

@@ -170,6 +170,8 @@ def test_a_null_spike_pages_and_resolves_and_what_goes_unnoticed_exits_with_1(sh
     [
         ([], "drill: expected a fault, got none."),
         (["--all", "--size", "3"], "--size: expected one --fault, got several."),
+        (["--fault", "null_spike", "--size", "3"], "--size: expected share of the rows, above 0, at most 1, got 3."),
+        (["--fault", "unit_change", "--size", "0"], "--size: expected factor, above 0, got 0. Small, middle and large"),
         (["--all", "--sizes", "huge"], "--sizes: expected some of small, middle, large, got 'huge'."),
         (["--all", "--duration", "soon"], "--duration: expected a duration like 90s, 15m or 12h, got 'soon'."),
         (["--all", "--start", "noon"], "--start: expected an instant with zone, got 'noon'."),

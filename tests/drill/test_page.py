@@ -8,13 +8,14 @@ from html.parser import HTMLParser
 from ml_exporter.drilling import Drilled, Inhibitions, Schedule, Watch, seen_in
 from ml_exporter.drilling.alerts import Alert, Span
 from ml_exporter.drilling.answers import Answer
-from ml_exporter.drilling.charts import LIMIT, Reads
+from ml_exporter.drilling.charts import LIMIT, Level, Reads, charts_of
 from ml_exporter.drilling.page import page
 from ml_exporter.faults import BY_NAME
 
 HOUR = 3_600_000_000
 PLAN = Schedule(0, 6 * HOUR, 12 * HOUR, 24 * HOUR, HOUR)
 HOSTILE = "\"><script>alert(1)</script>'&\u2028"
+NULLS = Reads(frozenset({Level("ml:nulls")}), frozenset({"nulls"}))
 LABELS = {
     "alertname": "MLNulls",
     "model": HOSTILE,
@@ -51,7 +52,7 @@ def rendered(runbook: str = "https://wiki/MLNulls"):
     told = {alert.labels: {"runbook_url": runbook, "description": HOSTILE}}
     seen = tuple(seen_in([alert], Watch((), watch.inhibitions, watch.receivers), PLAN, 12 * HOUR, told))
     drilled = Drilled(BY_NAME["null_spike"], 0.4, PLAN, seen, (alert,), "noticed", tuple(answers))
-    return page(HOSTILE, PLAN, [alert], [drilled], {"MLNulls": Reads(frozenset({"ml:nulls"}), frozenset({"nulls"}))})
+    return page(HOSTILE, PLAN, [alert], [drilled], {"MLNulls": NULLS})
 
 
 def test_what_logs_say_is_text():
@@ -90,3 +91,42 @@ def test_only_web_addresses_become_links():
     for address, shown in (("https://wiki/x", True), ("javascript:alert(1)", False), ("data:text/html,x", False)):
         links = [attributes["href"] for tag, attributes in Reader(rendered(address)).tags if tag == "a"]
         assert (address in links) == shown
+
+
+def lines(levels, limit=None, reads=("ml:losses", ())):
+    """The names and paths of the lines of a chart of an alert, whose levels are values by hour."""
+    alert = Alert((("alertname", "MLWorse"), ("model", "m"), ("window", "1d")), (), (Span(8 * HOUR, None),))
+    answers = [
+        Answer("q", at * HOUR, tuple((labels, values[at]) for labels, values in levels.items())) for at in range(24)
+    ]
+    if limit is not None:
+        answers.append(Answer("q", 12 * HOUR, (((("__name__", LIMIT), ("model", "m"), ("signal", "losses")), limit),)))
+    (seen,) = seen_in([alert], Watch((), Inhibitions(()), lambda labels: ()), PLAN, 12 * HOUR, {})
+    drilled = Drilled(BY_NAME["concept_drift"], 0.9, PLAN, (seen,), (), "noticed", tuple(answers))
+    found = {"MLWorse": Reads(frozenset({Level(*reads)}), frozenset({"losses"}))}
+    ((_, chart),) = charts_of(drilled, found)
+    return {line.name: line.path for line in chart.lines}
+
+
+def level(name, **labels):
+    return tuple(sorted({"__name__": name, "model": "m", "window": "1d", **labels}.items()))
+
+
+def test_each_series_is_a_line_of_its_own():
+    rising, flat = [at / 24 for at in range(24)], [0.5] * 24
+    found = lines({level("ml:losses", measure="auc"): rising, level("ml:losses", measure="f1"): flat})
+    assert found.keys() == {"ml:losses 1d auc", "ml:losses 1d f1"}
+    heights = [float(part.split()[1]) for part in re.split("[ML]", found["ml:losses 1d auc"]) if part]
+    assert heights == sorted(heights, reverse=True)
+
+
+def test_of_many_series_those_that_cross_the_limit_are_drawn_or_the_nearest():
+    series = {level("ml:losses", measure=f"low{place}"): [-place] * 24 for place in range(9)}
+    crossing = {level("ml:losses", measure="auc"): [at / 24 for at in range(24)]}
+    assert lines(series | crossing, 0.5).keys() == {"ml:losses 1d auc"}
+    assert lines(series, 0.5).keys() == {"ml:losses 1d low0"}
+
+
+def test_only_the_series_that_the_alert_selects_are_drawn():
+    series = {level("ml:losses", q=q): [float(q)] * 24 for q in ("0.5", "0.99")}
+    assert lines(series, reads=("ml:losses", (("q", "0.99"),))).keys() == {"ml:losses 1d 0.99"}

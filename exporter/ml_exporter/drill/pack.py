@@ -8,10 +8,11 @@ from pathlib import Path
 import yaml
 
 from ml_exporter import drilling, generate, packed
-from ml_exporter.drilling import Reads
+from ml_exporter.drilling import Level, Reads
 
 JOB = "ml-exporter"
-_LEVEL = re.compile(r"\bml:(?!threshold\b|model\b)[a-z0-9_]+")
+_LEVEL = re.compile(r"\b(ml:(?!threshold\b|model\b)[a-z0-9_:]+)(?:\{([^}]*)\})?")
+_ASKED = re.compile(r'(\w+)="([^"]*)"')
 _SIGNAL = re.compile(r'signal="([^"]+)"')
 
 
@@ -32,7 +33,7 @@ class Pack:
     @property
     def levels(self) -> str:
         """A selector of the levels of all alerts."""
-        names = sorted(frozenset[str]().union(*(item.levels for item in self.reads.values())))
+        names = sorted({level.name for item in self.reads.values() for level in item.levels})
         return f'{{__name__=~"{"|".join(names)}"}}'
 
 
@@ -55,13 +56,18 @@ def write(settings: generate.Settings, model: generate.ExpectedModel, folder: Pa
 
 
 def _reads(expression: str) -> Reads:
-    """The signals with a limit in an expression, and their levels; without any, every level.
+    """The signals with a limit in an expression, and their levels; without any, every level that is compared.
 
-    >>> sorted(_reads('ml:accuracy_upper < x{signal="accuracy"} and ml:window_rows:enough').levels)
-    ['ml:accuracy_upper']
+    >>> _reads('ml:accuracy_upper{window="1d"} < x{signal="accuracy"} and ml:window_rows:enough').levels
+    frozenset({Level(name='ml:accuracy_upper', asked=(('window', '1d'),))})
     """
-    limits, levels = frozenset(_SIGNAL.findall(expression)), frozenset(_LEVEL.findall(expression))
-    own = frozenset(level for level in levels if any(level.startswith(f"ml:{signal}") for signal in limits))
+    limits = frozenset(_SIGNAL.findall(expression))
+    levels = frozenset(
+        Level(name.removesuffix(":significant"), tuple(_ASKED.findall(asked)))
+        for name, asked in _LEVEL.findall(expression)
+        if not name.endswith(":enough")
+    )
+    own = frozenset(level for level in levels if any(level.name.startswith(f"ml:{signal}") for signal in limits))
     return Reads(own or levels, limits)
 
 

@@ -28,8 +28,6 @@ def show(result: Result, console: Console) -> None:
     for alert in heard(result.clean):
         severity = alert.label("severity")
         console.print(Text(f"fires without a fault: {alert.name} ({severity}) {about(dict(alert.labels))}"))
-    for finding in result.findings:
-        console.print(Text(finding, style="red"))
 
 
 def _rows(table: Table, drilled: Drilled) -> None:

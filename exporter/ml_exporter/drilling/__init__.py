@@ -7,7 +7,7 @@ firings of the clean replay. No process is started here, and nothing is read but
 from ml_exporter.drilling.alerts import SERIES as ALERTS
 from ml_exporter.drilling.alerts import Alert, Span, alerts_of
 from ml_exporter.drilling.answers import Answer, Answers, read
-from ml_exporter.drilling.charts import Reads
+from ml_exporter.drilling.charts import Level, Reads
 from ml_exporter.drilling.context import context_of
 from ml_exporter.drilling.muting import Inhibitions
 from ml_exporter.drilling.report import unnoticed
@@ -27,6 +27,7 @@ __all__ = [
     "Drilled",
     "Inhibitions",
     "Lengths",
+    "Level",
     "Question",
     "Reads",
     "RuleFiles",

@@ -7,6 +7,7 @@ the template, which escapes it.
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ml_exporter.drilling.alerts import Span
 from ml_exporter.drilling.answers import Answer
@@ -21,13 +22,26 @@ SAME = ("model", "window", "feature", "class", "source", "version")
 """Labels that a level shares with the alert that reads it, where both have them."""
 LIMIT = "ml:threshold:effective"
 MOST_LINES = 6
+Points = list[tuple[int, float]]
+"""Instants and values."""
+
+
+class Level(NamedTuple):
+    """A recorded level (`ml:...`) as an expression selects it: the name, and the labels that it asks for."""
+
+    name: str
+    asked: tuple[tuple[str, str], ...] = ()
+
+    def has(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series is of this level."""
+        return labels.get("__name__") == self.name and all(labels.get(name) == value for name, value in self.asked)
 
 
 @dataclass(frozen=True)
 class Reads:
-    """The levels that an alert compares (`ml:...`), and the signals whose limits it compares them with."""
+    """The levels that an alert compares, and the signals whose limits it compares them with."""
 
-    levels: frozenset[str]
+    levels: frozenset[Level]
     limits: frozenset[str]
 
     def __or__(self, other: "Reads") -> "Reads":
@@ -36,7 +50,7 @@ class Reads:
 
 @dataclass(frozen=True)
 class Line:
-    """A level by instant: its name, its labels other than the model's in short, and points of the path."""
+    """A level by instant: its name with its own labels in short, and points of the path."""
 
     name: str
     path: str
@@ -101,13 +115,14 @@ def charts_of(drilled: Drilled, reads: Mapping[str, Reads]) -> Iterator[tuple[Se
 
 def _chart(seen: Seen, drilled: Drilled, reads: Reads) -> Chart:
     schedule, fix_us = drilled.schedule, drilled.schedule.fix_us(drilled.fault, drilled.size)
-    levels = _levels(drilled.answers, reads.levels, seen.alert.labels)
-    limits = _limits(drilled.answers, reads.limits, seen.alert.labels) if levels else {}
+    found = _levels(drilled.answers, reads.levels, seen.alert.labels)
+    limits = _limits(drilled.answers, reads.limits, seen.alert.labels) if found else {}
+    levels = dict(_telling(found, limits.values()))
     values = [value for points in levels.values() for _, value in points] + list(limits.values())
     scale = _Scale(schedule, *_range(values))
     return Chart(
         seen.alert.name,
-        tuple(Line(name, _path(points, scale)) for name, points in list(levels.items())[:MOST_LINES]),
+        tuple(Line(name, _path(points, scale)) for name, points in levels.items()),
         tuple(Limit(scale.y(value), f"{text} {value:.4g}") for text, value in limits.items()),
         _bands(seen.alert.pending, scale),
         _bands(seen.alert.firing, scale),
@@ -127,16 +142,44 @@ def _fits(labels: dict[str, str], alert: Labels) -> bool:
     return all(labels[name] == own[name] for name in SAME if name in labels and name in own)
 
 
-def _levels(answers: Iterable[Answer], names: frozenset[str], alert: Labels) -> dict[str, list[tuple[int, float]]]:
-    """Points by what they are of, of the levels that the alert reads."""
-    found: dict[str, list[tuple[int, float]]] = {}
+def _levels(answers: Iterable[Answer], levels: frozenset[Level], alert: Labels) -> dict[tuple[str, Labels], Points]:
+    """Points of each series that the alert reads, by its name and its labels."""
+    found: dict[tuple[str, Labels], Points] = {}
     for answer in answers:
         for pairs, value in answer.series:
             labels = dict(pairs)
-            if labels.get("__name__") in names and _fits(labels, alert) and math.isfinite(value):
-                shown = " ".join(labels[name] for name in SAME[1:] if name in labels)
-                found.setdefault(f"{labels['__name__']} {shown}".strip(), []).append((answer.at_us, value))
+            if any(level.has(labels) for level in levels) and _fits(labels, alert) and math.isfinite(value):
+                found.setdefault((labels["__name__"], pairs), []).append((answer.at_us, value))
     return found
+
+
+def _telling(found: Mapping[tuple[str, Labels], Points], limits: Iterable[float]) -> Iterator[tuple[str, Points]]:
+    """The lines to draw: of many series of one level those that cross a limit, or the one that comes nearest."""
+    ends = list(limits)
+    for name in dict.fromkeys(name for name, _ in found):
+        own = [(labels, points) for (known, labels), points in found.items() if known == name]
+        if len(own) > 1 and ends:
+            own.sort(key=lambda item: _distance(item[1], ends))
+            own = [item for item in own if not _distance(item[1], ends)] or own[:1]
+        for labels, points in own[:MOST_LINES]:
+            yield f"{name} {_own(labels)}".strip(), points
+
+
+def _distance(points: Points, limits: Iterable[float]) -> float:
+    """How near the values come to a limit; 0 where they cross it."""
+    low, high = min(value for _, value in points), max(value for _, value in points)
+    return min(max(low - limit, limit - high, 0.0) for limit in limits)
+
+
+def _own(labels: Labels) -> str:
+    """What a series is of, in short.
+
+    >>> _own((("__name__", "ml:accuracy"), ("measure", "f1"), ("model", "churn"), ("window", "1d")))
+    '1d f1'
+    """
+    known = {name: value for name, value in labels if name not in ("__name__", "model")}
+    first = [known.pop(name) for name in SAME if name in known]
+    return " ".join([*first, *(known[name] for name in sorted(known))])
 
 
 def _limits(answers: Iterable[Answer], signals: frozenset[str], alert: Labels) -> dict[str, float]:

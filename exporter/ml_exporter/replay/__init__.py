@@ -38,6 +38,9 @@ def run(loaded: Loaded, settings: Settings, rules: Sequence[Path], console: Cons
             outcome = one.outcome()
         if not outcome.finished:
             return outcome, ""
+        if not outcome.files:
+            action = "Compare --from and --to with the times in the logs, and remove --output"
+            raise ProblemsError([Problem("replay", "rows between --from and --to", "none", action)])
         levels = steps.write_levels(steps.levels(groups), settings.output)
     except OSError as error:
         action = "Free some space, or give another --output"
