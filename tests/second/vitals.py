@@ -361,7 +361,7 @@ def _volume(_: Artefact, settings: Settings, window: str, rows: pd.DataFrame) ->
 
 
 def _nulls(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFrame) -> Iterator[Found]:
-    """The most that a null ratio may exceed the reference's: half a null more there, binomial, widened by phi.
+    """The most that a null ratio may exceed the reference's, in which there is half a null more, as of outliers.
 
     The rows are no more than those of an average window of the reference.
     """
@@ -370,9 +370,9 @@ def _nulls(artefact: Artefact, settings: Settings, window: str, rows: pd.DataFra
     for name, item in artefact.document["features"].items():
         counts, noise = item["counts"], artefact.phi(window, settings.seconds(window), f"null:{name}")
         m = counts["valid"] + counts["null"] + counts.get("invalid", 0)
-        scale = max(1 / len(rows), length / m) + 1 / m
-        variance = stats.bernoulli.var((counts["null"] + 0.5) / (m + 1)) * scale * noise["phi"]
-        limit = sigmas(alpha_of(artefact.document, settings, window), 1, noise) * np.sqrt(variance)
+        scale = (min(len(rows), m / length), m)
+        alpha = alpha_of(artefact.document, settings, window)
+        limit = outliers.critical_excess(alpha, (counts["null"] + 0.5) / (m + 1), scale, noise)
         yield close("ml_feature_null_critical_ratio", limit, feature=name, window=window, baseline="reference")
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from scipy import stats
 from tests import build
 from tests.build import DAY, NOON
 
 from ml_exporter.baseline import Noise, Phi
 from ml_exporter.layout import Vector
+from ml_exporter.statistics.excess import critical_excess
 from ml_exporter.vitals import data
 
 LAYOUT = build.layout()
@@ -74,23 +74,18 @@ def null_limit(rows: Vector, reference: Vector, phi: Phi | None = None, seconds:
 
 
 def test_a_null_ratio_may_exceed_the_reference_by_a_binomial_error() -> None:
-    share = 100.5 / 1001
-    error = math.sqrt(share * (1 - share) * (1 / 50 + 1 / 1000))
     found = null_limit(temps(20, 25, invalid=5), temps(100, 890, invalid=10))
-    assert found == pytest.approx(stats.norm.isf(ALPHA / 2) * error, rel=1e-9)
+    assert found == pytest.approx(critical_excess(ALPHA, 100.5 / 1001, (50, 1000), 0, 1.0), rel=1e-9)
 
 
 def test_a_feature_without_nulls_has_a_width() -> None:
-    share = 0.5 / 1001
-    error = math.sqrt(share * (1 - share) * (1 / 50 + 1 / 1000))
-    assert null_limit(temps(50, 0), temps(0, 1000)) == pytest.approx(stats.norm.isf(ALPHA / 2) * error, rel=1e-9)
+    expected = critical_excess(ALPHA, 0.5 / 1001, (50, 1000), 0, 1.0)
+    assert null_limit(temps(50, 0), temps(0, 1000)) == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_width_of_nulls_knows_how_they_cluster_and_how_long_the_window_is() -> None:
-    share = 100.5 / 1001
-    error = math.sqrt(share * (1 - share) * 9.0 * (1 / 4 + 1 / 1000))
     found = null_limit(temps(2, 2), temps(100, 900), Phi(30, 9.0), seconds=3600.0)
-    assert found == pytest.approx(stats.t.isf(ALPHA / 24 / 2, 29) * error, rel=1e-9)
+    assert found == pytest.approx(critical_excess(ALPHA / 24, 100.5 / 1001, (4, 1000), 30, 9.0), rel=1e-9)
 
 
 def test_a_busy_window_is_as_wide_as_the_average_one_of_the_reference() -> None:

@@ -1,13 +1,12 @@
 """Data quality: rows, and how many values are null, unreadable, out of range, or unknown to the reference."""
 
-import math
 from collections.abc import Iterator, Mapping
 
 from ml_exporter.baseline import Baseline
 from ml_exporter.catalogue import Sample
 from ml_exporter.layout import CategoryBins, FeatureBins, Layout, Vector
 from ml_exporter.records import FEATURE_PREFIX
-from ml_exporter.statistics.dispersion import critical_sigmas
+from ml_exporter.statistics.excess import critical_excess
 from ml_exporter.vitals.windows import REFERENCE, Estimate, Windows, alpha_of, phi_of, ratio
 
 
@@ -38,7 +37,7 @@ def baseline_feature_quality(windows: Windows, baseline: Baseline) -> Iterator[S
 def null_noise(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
     """What the null ratio of every feature may exceed the reference's by without any change.
 
-    `sigmas · sqrt(p (1 - p) (1/n + 1/M) phi)` for n rows against M, with two-sided critical sigmas. p is the
+    `critical_excess` for n rows against M: windows have few nulls or many, so their distribution is skewed. p is the
     reference's ratio with half a null more, `(k + 0.5) / (M + 1)`, so that a feature without nulls has a width too.
     n is at most what a window of this length had on average in the reference: a run of nulls fills a busy hour as
     well as a quiet one, so more rows do not make it rarer. A value above 1 - p cannot be exceeded: the window is too
@@ -56,9 +55,8 @@ def null_noise(windows: Windows, baseline: Baseline) -> Iterator[Sample]:
             share = (known + 0.5) / (reference_rows + 1)
             noise = phi_of(baseline, window, f"null:{item.name}")
             counted = min(rows, reference_rows * part)
-            error = math.sqrt(share * (1 - share) * (1 / counted + 1 / reference_rows) * noise.phi)
             labels = (windows.model, window.name, REFERENCE, item.name)
-            limit = critical_sigmas(alpha, 1, noise.windows, noise.phi) * error
+            limit = critical_excess(alpha, share, (counted, reference_rows), noise.windows, noise.phi)
             yield Sample("ml_feature_null_critical_ratio", labels, limit)
 
 
