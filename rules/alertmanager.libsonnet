@@ -115,7 +115,7 @@ local intervals(table) = [
       // An exporter that is gone or stands still fakes models and labels that are gone. It has no model, so these are named.
       {
         source_matchers: ['alertname=~"MLExporterAbsent|MLExporterDown|MLExporterStale"'],
-        target_matchers: ['alertname=~"MLModelMissing|MLLabelsLate|MLSourceLagging|MLSourceFailing"', 'severity="warning"'],
+        target_matchers: ['alertname=~"MLModelMissing|MLPredictionsAbsent|MLLabelsLate|MLSourceLagging|MLSourceFailing"', 'severity="warning"'],
       },
     ],
     receivers: receivers(config.routing, targets),

@@ -135,6 +135,7 @@ local routing = std.parseYaml(importstr 'routing.yaml');
       MLBaselineMismatch: { 'for': 1 * hour, keepFiring: 0 },
       MLThresholdMissing: { 'for': 1 * hour, keepFiring: 0 },
       MLModelMissing: { 'for': 15 * minute, keepFiring: 0 },
+      MLPredictionsAbsent: { 'for': 1 * hour, keepFiring: 0 },
       MLExporterAbsent: { 'for': 10 * minute, keepFiring: 0 },
       MLExporterDown: { 'for': 5 * minute, keepFiring: 0 },
       MLExporterStale: { 'for': 5 * minute, keepFiring: 0 },

@@ -68,6 +68,18 @@ local before(config, series) = 'present_over_time(' + series + '[1d] offset ' + 
           description='No exporter reports model {{ $labels.model }}, which the rules expect; the limit is one. None of its other alerts can fire. '
                       + 'First look whether an alert about the exporter fires too; if not, compare the configuration of the exporter with the list that the rules were generated from.',
         ),
+        // A model that had predictions and has none now is one for MLPredictionsLate.
+        alert.model(
+          $._config,
+          'MLPredictionsAbsent',
+          severity='warning',
+          layer='freshness',
+          family='models',
+          expr='group by (model) (ml:model:owner)\nunless on (model)\n  ml:last_prediction_timestamp_seconds',
+          summary='No prediction of a model has ever been read.',
+          description='The exporter knows model {{ $labels.model }} and has not read one prediction of it; the limit is one. None of its other alerts can fire. '
+                      + 'First look on the page of refused rows whether its log is read at all, and why its rows are not counted.',
+        ),
       ]),
     ],
   },

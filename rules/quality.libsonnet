@@ -162,10 +162,12 @@ local calibrationGap(config) = alert.model(
   layer='outcome',
   family='quality',
   expr=threshold.compare('ml:calibration_gap_sure{window="1d"}', '>', 'calibration_gap', '1d', 'warning') + threshold.enough('ml:labelled_rows:enough'),
-  summary='The scores of a model are too high or too low on average.',
-  description='The scores of model {{ $labels.model }} were off by {{ $value | humanizePercentage }} at least over one day (gap '
+  summary='The scores of a model are further off than in its reference.',
+  description='The scores of model {{ $labels.model }} were on average higher or lower than what happened, over one day at least {{ $value | humanizePercentage }} more than in its reference (gap '
+              + threshold.value('ml:calibration_gap_lower{window="1d"}', ['model'], 'humanizePercentage')
+              + ' to '
               + threshold.value('ml:calibration_gap_upper{window="1d"}', ['model'], 'humanizePercentage')
-              + ' at the upper end of its interval); the limit is '
+              + '); the limit is '
               + threshold.shown('calibration_gap', '1d', 'warning')
               + '. First see whether the share of the classes changed: then the decision threshold is wrong, not the order of the scores.',
 );
@@ -222,6 +224,9 @@ local versionWorse(config) =
                 + 'First see which of the two is worse, and stop its roll-out.',
   );
 
+local beyondGap(sign, end, clamp) =
+  sign + '(\n  ml:calibration_gap_' + end + '\n  - on (model) group_left ()\n    max by (model) (' + clamp + '(ml:calibration_gap_usual, 0))\n) > 0';
+
 local names = std.objectFields(measures);
 local compared = [name for name in names if !isAlone(name)];
 local group(config, title, names) = alert.group(config, 'ml-quality-' + title + '.rules', std.flattenArrays([levels(config, name) for name in names]));
@@ -256,10 +261,16 @@ local group(config, title, names) = alert.group(config, 'ml-quality-' + title + 
       alert.group($._config, 'ml-quality-parts.rules', [
         level.level($._config, 'ml_calibration_gap_lower'),
         level.level($._config, 'ml_calibration_gap_upper', worst='min'),
+        level.level($._config, 'ml_baseline_calibration_gap'),
         {
-          // The end of the interval that is nearer to zero; zero if the interval holds it.
+          // That of the reference; zero if it has none.
+          record: 'ml:calibration_gap_usual',
+          expr: 'max by (model) (ml:baseline_calibration_gap)\nor on (model)\n0 * max by (model) (ml:calibration_gap_lower)',
+        },
+        {
+          // How far the interval is beyond both zero and the gap of the reference; zero if it is not.
           record: 'ml:calibration_gap_sure',
-          expr: 'ml:calibration_gap_lower > 0\nor -ml:calibration_gap_upper > 0\nor 0 * ml:calibration_gap_lower',
+          expr: beyondGap('', 'lower', 'clamp_min') + '\nor\n' + beyondGap('-', 'upper', 'clamp_max') + '\nor\n0 * ml:calibration_gap_lower',
         },
         level.segments($._config, 'ml_accuracy', worst='min'),
         level.segments($._config, 'ml_accuracy_upper', worst='min'),

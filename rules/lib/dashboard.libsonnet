@@ -21,8 +21,8 @@ local boards = {
   heartbeat: 'alerts',
 };
 
-// What pages for a broken model opens where the causes are beside it.
-local exceptions = { MLAccuracyLow: 'model', MLMeanAbsoluteErrorHigh: 'model' };
+// What pages for a broken model opens where the causes are beside it, and what was never read where its source is.
+local exceptions = { MLAccuracyLow: 'model', MLMeanAbsoluteErrorHigh: 'model', MLPredictionsAbsent: 'exporter' };
 
 // Labels that alerts of a family, or one alert, have and that are variables of their dashboard.
 local carried = { nulls: ['feature'], values: ['feature'], MLSegmentWorse: ['segment_by', 'segment'], sources: ['source'] };

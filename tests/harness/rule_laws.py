@@ -157,6 +157,7 @@ ACCURACY_APART = {
 }
 ERROR_APART = f'ml_version_quality_difference_lower {VERSIONS},metric="mean_absolute_error"'
 GAP = {end: f"ml_calibration_gap_{end} {DAY}" for end in ("lower", "upper")}
+BASELINE_GAP = 'ml_baseline_calibration_gap baseline="reference"'
 SPREAD = f"ml_prediction_spread {DAY}"
 SEGMENT = 'segment_by="country",segment="BR"'
 BASELINE_INFO = 'ml_baseline_info baseline="reference",dispersion="learned",fingerprint='
@@ -353,9 +354,18 @@ SLOW = (
     Law(
         "MLCalibrationGapHigh",
         moving={GAP["lower"]: {"below": 0.04, "warning": 0.06}, GAP["upper"]: {"below": 0.1, "warning": 0.2}},
-        fixed=LABELLED,
-        silent={**FEW_LABELS, "the interval holds zero": {GAP["lower"]: -0.01}},
-        firing={"too low": {GAP["lower"]: -0.2, GAP["upper"]: -0.06}},
+        fixed={BASELINE_GAP: -0.02, **LABELLED},
+        silent={
+            **FEW_LABELS,
+            "the interval holds zero": {GAP["lower"]: -0.01},
+            "as in the reference": {BASELINE_GAP: 0.05},
+            "too low, as in the reference": {BASELINE_GAP: -0.05, GAP["lower"]: -0.2, GAP["upper"]: -0.09},
+        },
+        firing={
+            "too low": {GAP["lower"]: -0.2, GAP["upper"]: -0.08},
+            "too low, and the reference too high": {BASELINE_GAP: 0.3, GAP["lower"]: -0.2, GAP["upper"]: -0.06},
+            "no reference": {BASELINE_GAP: None, GAP["lower"]: -0.2, GAP["upper"]: -0.06},
+        },
         limit=Limit("calibration_gap", 0.5, 0.01, "1d"),
     ),
     Law(
@@ -550,6 +560,7 @@ SILENT = (
 )
 
 BY_HAND = {
+    "MLPredictionsAbsent": "it is the lack of ml_last_prediction_timestamp_seconds (models.test.yaml)",
     "MLModelMissing": "its series are a list that the rules record and the lack of ml_model_info (models.test.yaml)",
     "MLWatchdog": "it always fires (exporter.test.yaml)",
 }

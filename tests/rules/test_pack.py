@@ -98,7 +98,7 @@ def test_annotations(rule):
 @alerts
 def test_description_names_value_limit_and_first_action(rule):
     description = rule["annotations"]["description"]
-    assert "$value" in description or rule["alert"] in {"MLExporterAbsent", "MLModelMissing"}
+    assert "$value" in description or rule["alert"] in {"MLExporterAbsent", "MLModelMissing", "MLPredictionsAbsent"}
     assert re.search(r"\b(limit|expected|needed|may be|value)\b", description)
     assert "First " in description or rule["alert"] == "MLWatchdog"
 
