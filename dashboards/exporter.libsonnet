@@ -75,7 +75,7 @@ local sources = {
     ),
     panel.timeseries(
       'Lines refused, by reason',
-      'Lines refused a second. Bad: any reason that is new. `malformed` and `wrong_type`: the writer changed; `too_late`: it was held up; `no_model`: no model wants them.',
+      'Lines refused a second. Bad: any reason that is new. `malformed` and `wrong_type`: the writer changed; `too_late`: it was held up; `no_model`: no model wants them; `before_windows`: the log began long ago.',
       'ops',
       [t(rate(sourced(name('ml_exporter_rows_rejected_total')), 'source, reason'), '{{source}} {{reason}}')]
     ) + panel.stacked,

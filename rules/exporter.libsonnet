@@ -7,7 +7,7 @@ local threshold = import 'lib/threshold.libsonnet';
 
 // Rows of models that are not configured are refused on purpose.
 local rejectedRows(config) =
-  m.name('ml_exporter_rows_rejected_total') + '{' + std.join(',', ['reason!="no_model"'] + [text for text in [m.selector(config)] if text != '']) + '}';
+  m.name('ml_exporter_rows_rejected_total') + '{' + std.join(',', ['reason!~"no_model|before_windows"'] + [text for text in [m.selector(config)] if text != '']) + '}';
 
 // The target of the exporter.
 local up(config) = 'up{' + std.join(',', ['job="' + config.job + '"'] + [text for text in [m.selector(config)] if text != '']) + '}';

@@ -167,10 +167,23 @@ def test_the_clock_refuses_rows_by_reason() -> None:
     oldest, newest = NOON - build.timing().retention_us, NOON + 5 * MINUTE
     times = [oldest - 1, oldest, NOON, newest, newest + 1, 2**62, -(2**62)]
     found = counting.predictions(build.batch(build.prediction(time, number) for number, time in enumerate(times)), NOON)
-    assert places(found) == {"future": [4, 5], "too_late": [0, 6]}
+    assert places(found) == {"future": [4, 5], "before_windows": [0], "too_late": [6]}
     assert counting.by_version == {"v1": 3}
     assert LAYOUT.cells(counting.total, "rows")["rows"][0] == 3
     assert counting.panes.newest_us == newest
+
+
+@pytest.mark.parametrize("split", [0, 1, 3, 5, 6])
+def test_a_log_that_began_long_ago_is_told_from_rows_that_are_late(split) -> None:
+    counting = build.counting()
+    oldest = NOON - build.timing().retention_us
+    times = [oldest - 2, NOON + 60 * MINUTE, oldest - 1, NOON, oldest - 1, NOON + MINUTE]
+    rows = [build.prediction(time, number) for number, time in enumerate(times)]
+    refused: dict[str, int] = {}
+    for part in (rows[:split], rows[split:]):
+        for reason, found in counting.predictions(build.batch(part), NOON).items():
+            refused[reason] = refused.get(reason, 0) + len(found)
+    assert refused == {"future": 1, "before_windows": 2, "too_late": 1}
 
 
 def test_the_clock_refuses_labels_from_the_future() -> None:

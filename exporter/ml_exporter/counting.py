@@ -128,13 +128,15 @@ class Counting:
         times = batch.table.column("timestamp").to_numpy()
         future, late = times > now_us + self.timing.future_us, times < now_us - self.timing.retention_us
         table, refused = batch.table, future | late
+        begins = late & np.logical_and.accumulate(refused) & (self.panes.newest_us == 0)
         if refused.any():
             table = table.filter(pa.array(~refused))
             times = times[~refused]
         if len(times):
             invalid = self._count(table, np.asarray(times, np.int64), now_us)
             self._note_invalid(invalid, batch, ~refused)
-        return {name: batch.offsets[found] for name, found in (("future", future), ("too_late", late)) if found.any()}
+        reasons = (("future", future), ("before_windows", begins), ("too_late", late & ~begins))
+        return {name: batch.offsets[found] for name, found in reasons if found.any()}
 
     def _note_invalid(self, invalid: Mapping[str, Ints], batch: Batch, kept: Bools) -> None:
         """Keeps what the log says in place of numbers; the places are those of the rows that were kept."""

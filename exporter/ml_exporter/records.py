@@ -46,12 +46,14 @@ REJECT_REASONS = (
     "too_long",
     "no_model",
     "future",
+    "before_windows",
     "too_late",
 )
 """Why a whole row is refused.
 
-`no_model`: it is a row, but no configured model wants it. `future` and `too_late` are decided with the clock, the
-others by the parser.
+`no_model`: it is a row, but no configured model wants it. `future`, `before_windows` and `too_late` are decided with the
+clock, the others by the parser. A row that is older than any window is `before_windows` while no row of its model was
+counted yet, as in a log that began long ago, and `too_late` afterwards.
 """
 
 VIOLATION_KINDS = ("missing_column", "unknown_column", "wrong_type")

@@ -162,6 +162,7 @@ SPREAD = f"ml_prediction_spread {DAY}"
 SEGMENT = 'segment_by="country",segment="BR"'
 BASELINE_INFO = 'ml_baseline_info baseline="reference",dispersion="learned",fingerprint='
 READ = "ml_exporter_rows_read_total"
+UNWANTED = ("no_model", "before_windows")
 DAYS = 86400.0
 
 FAST = (
@@ -231,7 +232,7 @@ COUNTED = (
     Law(
         "MLRowsRejected",
         moving={'ml_exporter_rows_rejected_total reason="malformed"': {"below": 0.9, "warning": 5, "critical": 80}},
-        fixed={READ: 100.0, 'ml_exporter_rows_rejected_total reason="no_model"': 90.0},
+        fixed={READ: 100.0, **{f'ml_exporter_rows_rejected_total reason="{reason}"': 90.0 for reason in UNWANTED}},
         silent={"few lines": {READ: 1.5}, "many more lines": {READ: 100000.0}},
         identity="source",
         grows_for="1h",

@@ -235,7 +235,7 @@ def test_label_values_that_explode_in_number(follow):
 
 def test_a_log_of_which_nothing_is_usable_says_why(follow):
     exporter = follow(lines(row(id=f"p{n}", timestamp=NOW - 40 * service.DAY_SECONDS) for n in range(1_200)) + b"{\n")
-    assert "every row was refused (1,200 too_late, 1 malformed)" in landing_page(exporter)
+    assert "every row was refused (1,200 before_windows, 1 malformed)" in landing_page(exporter)
 
 
 @pytest.mark.parametrize("count", [4, 200], ids=["few", "many"])

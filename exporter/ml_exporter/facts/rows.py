@@ -16,6 +16,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "too_long": ("it is longer than the source allows", "Raise `max_line_bytes` of the source."),
     "no_model": ("no configured model wants it", "Compare `model` and `where` of the configuration with the log."),
     "future": ("its time is ahead of the clock", "Compare the clocks; `future_tolerance` says how far it may be."),
+    "before_windows": (
+        "it is older than any window, and came before the first row that counts",
+        "Nothing: the log began long ago.",
+    ),
     "too_late": ("its time is older than any window reaches", "Read old logs in the order of time, or not at all."),
 }
 """What each reason means, and what to do about it."""
