@@ -9,8 +9,8 @@ EXPORTER: tuple[Metric, ...] = (
         "ml_exporter_rows_rejected_total",
         "counter",
         "",
-        "Rows refused, by reason, each once for a reason. no_model: no model wants it. before_windows: the log began long "
-        "ago.",
+        "Rows refused, by reason, each once for a reason. no_model: no model wants it. before_windows: the log began "
+        "long ago.",
         ("source", "reason"),
     ),
     Metric(
