@@ -139,7 +139,8 @@ def test_check_counts_what_is_served_with_full_windows(shell, path):
     fingerprint = artefact.load((path.parent / "risk.json").read_text(), "risk.json").fingerprint
     assert out.splitlines()[0] == f"risk: {series} series (limit 2000), baseline {fingerprint}"
     assert f"\nchurn: {series} series (limit 2000), baseline " in out
-    kinds = re.fullmatch(r"risk: (\d+) features over short windows, (\d+) features, (\d+) others", out.splitlines()[1])
+    parts = r"risk: of these (\d+) for features over short windows, (\d+) for features, (\d+) for others"
+    kinds = re.fullmatch(parts, out.splitlines()[1])
     assert sum(map(int, kinds.groups())) == series
     assert (code, "dropped" in err) == (0, False)
 

@@ -52,8 +52,8 @@ REJECT_REASONS = (
 """Why a whole row is refused.
 
 `no_model`: it is a row, but no configured model wants it. `future`, `before_windows` and `too_late` are decided with
-the clock, the others by the parser. A row that is older than any window is `before_windows` while no row of its model was
-counted yet, as in a log that began long ago, and `too_late` afterwards.
+the clock, the others by the parser. A row that is older than any window is `before_windows` while no row of its model
+was counted yet, as in a log that began long ago, and `too_late` afterwards.
 """
 
 VIOLATION_KINDS = ("missing_column", "unknown_column", "wrong_type")

@@ -26,7 +26,7 @@ def command(path: Path, web_config: Path | None) -> None:
         limit = loaded.config.models[name].series_limit
         click.echo(f"{name}: {found.count} series (limit {limit}), baseline {loaded.baselines[name].fingerprint}")
         if len(found.series) > 1:
-            click.echo(f"{name}: {_listed(found.series)}")
+            click.echo(f"{name}: of these {_listed(found.series)}")
         for warning in loaded.baselines[name].warnings:
             click.echo(f"{name}: {warning}", err=True)
         if found.dropped:
@@ -37,4 +37,4 @@ def command(path: Path, web_config: Path | None) -> None:
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    return ", ".join(f"{count} for {kind}" for kind, count in counts.items())
