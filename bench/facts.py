@@ -10,6 +10,7 @@ import gc
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from restart import configured, write_state
@@ -19,6 +20,11 @@ from ml_exporter.serve import Exporter
 from ml_exporter.web.api import encoded
 
 ROUNDS = 5
+
+
+def answered(ask: Callable[[], object]) -> None:
+    """Find facts and write them as JSON."""
+    encoded(ask())
 
 
 def cpu_seconds(function: Callable[[], object]) -> float:
@@ -56,8 +62,10 @@ def measure(folder: Path, models: int, days: int) -> Iterator[str]:
     yield f"facts_ratio_to_publish {told / alone:.4f} ratio"
     kept = [teller.tell(fleet, publish(fleet.countings, loaded, now_us), now_us, True) for _ in range(2)]
     facts, (name, *_) = kept[-1], list(loaded.config.models)
-    feature = facts.features(name)[0]
-    questions = {
+    features = facts.features(name)
+    assert features
+    feature = features[0]
+    questions: dict[str, Callable[[], object]] = {
         "models": facts.models,
         "model": lambda: facts.model(name),
         "feature": lambda: facts.feature(name, feature),
@@ -65,7 +73,7 @@ def measure(folder: Path, models: int, days: int) -> Iterator[str]:
         "outliers": lambda: facts.outliers(name),
     }
     for what, ask in questions.items():
-        yield f"facts_{what}_cpu_seconds {cpu_seconds(lambda ask=ask: encoded(ask())):.4f} seconds"
+        yield f"facts_{what}_cpu_seconds {cpu_seconds(partial(answered, ask)):.4f} seconds"
         yield f"facts_{what}_bytes {len(encoded(ask()))} bytes"
     for model in loaded.config.models:
         for answer in (facts.model(model), facts.feature(model, feature), facts.labels(model), facts.outliers(model)):

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import pyarrow as pa
@@ -66,7 +67,9 @@ def damaged(draw: random.Random, line: str) -> str:
     return draw.choice(faults)()
 
 
-def write_csv(path: Path, rows: int, quoting: int = csv.QUOTE_MINIMAL, dirty: float = 0, changes: bool = False) -> int:
+def write_csv(
+    path: Path, rows: int, quoting: Literal[0, 1, 2, 3] = csv.QUOTE_MINIMAL, dirty: float = 0, changes: bool = False
+) -> int:
     """Write a CSV log and return its number of records. From the middle on a number may have a unit."""
     draw = random.Random(2)
     with path.with_suffix(".block").open("w+", newline="") as block:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from ml_exporter.groups import group_rows
 from ml_exporter.ingest import Fleet
 from ml_exporter.loading import load
 from ml_exporter.make_baseline import ReferenceLogs, make
+from ml_exporter.records import Batch, Ints
 from ml_exporter.serve import Exporter
 from ml_exporter.sources.follow import Position
 from ml_exporter.web import Address, Server, Snapshot, create_app
@@ -124,7 +125,12 @@ def vectorise_rows_per_second(config: Path) -> float:
     fleet = Fleet.of(load(config))
     feed = fleet.feeds[0]
     tables: list[pa.Table] = []
-    feed.takes = (lambda batch, _: tables.append(batch.table) or {},)
+
+    def take(batch: Batch, _: int) -> Mapping[str, Ints]:
+        tables.append(batch.table)
+        return {}
+
+    feed.takes = (take,)
     feed.position = Position()
     while feed.step(round(AFTER_SECONDS * 1e6)):
         pass

@@ -8,6 +8,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import restart
@@ -46,10 +47,12 @@ def measure(folder: Path, features: int, days: int) -> Iterator[str]:
     at = At("/", link_from("/"), time.time(), time.time(), "The exporter is ready.", NOWHERE)
     pages = Pages("0", None)
     yield f"features {features} count"
+    assert exporter.snapshot
+    assert exporter.snapshot.facts
     for name, (find, render) in pages_of(exporter.snapshot.facts, pages, at).items():
         found = find()
         yield f"page_{name}_facts_cpu_seconds {cpu_seconds(find):.4f} seconds"
-        yield f"page_{name}_rendering_cpu_seconds {cpu_seconds(lambda made=render, of=found: made(of)):.4f} seconds"
+        yield f"page_{name}_rendering_cpu_seconds {cpu_seconds(partial(render, found)):.4f} seconds"
         yield f"page_{name}_bytes {len(render(found).encode())} bytes"
     exporter.close()
 

@@ -36,9 +36,9 @@ def write_logs(folder: Path, rows: int) -> None:
     known: list[tuple[float, str]] = []
     with (folder / "log.jsonl").open("w", encoding="ascii") as file:
         for number in range(rows):
-            at, name = BEGIN + number * DAY / rows, uuid.UUID(int=draw.getrandbits(128))
+            at, name = BEGIN + number * DAY / rows, str(uuid.UUID(int=draw.getrandbits(128)))
             file.write(f'{{"timestamp": {at:.3f}, "id": "{name}", {rest[number % POOL]}\n')
-            known.append((at + 60 + draw.random() * 21_600, str(name)))
+            known.append((at + 60 + draw.random() * 21_600, name))
     known.sort()
     with (folder / "labels.jsonl").open("w", encoding="ascii") as file:
         for at, name in known:

@@ -87,7 +87,7 @@ def exposed(folder: Path) -> str:
         return [*COMMAND, "serve", "--config", str(path), "--web.listen-address", f"127.0.0.1:{port}"]
 
     with serving("exporter", command, folder) as server:
-        return fetch(f"{server.url}/metrics").decode()
+        return str(fetch(f"{server.url}/metrics"), "utf-8")
 
 
 def copied(text: str) -> str:
@@ -170,7 +170,9 @@ def main() -> None:
             with prometheus(tools("latest"), config, folder, quickened(folder)) as prom:
                 until(lambda: prom.query("up == 1"), 30, "a scrape")
                 scraped = time.time()
-                report(prom, until(lambda: evaluated(prom, scraped), 60, "a first evaluation"))
+                first = until(lambda: evaluated(prom, scraped), 60, "a first evaluation")
+                assert first
+                report(prom, first)
 
 
 def report(prom: Prometheus, first: Own) -> None:

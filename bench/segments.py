@@ -47,8 +47,9 @@ def rows(draw: np.random.Generator, count: int, span: tuple[int, int], shares: n
 
 def counting(bys: tuple[By, ...]) -> Counting:
     """An empty count that keeps everything."""
-    month = 40 * 86_400_000_000
-    timing = Timing(GRID, 0, 0, month, month, 0, month, 0, month)
+    day = 86_400_000_000
+    month = 40 * day
+    timing = Timing(GRID, 0, 0, month, month, 0, month, 0, month, day)
     return Counting(layout(), timing, has_labels=False, bys=bys)
 
 
