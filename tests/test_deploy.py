@@ -20,8 +20,8 @@ def manifests(name):
 
 def parsed(words):
     """The options of a command line of ml-exporter; fails where it is none."""
-    command = documents.named(cli.cli)[words[0]]
-    return click.Context(command).command.make_context(words[0], list(words[1:])).params
+    group = click.Context(cli.cli, **cli.cli.context_settings)  # a command keeps the help option of its first context
+    return documents.named(cli.cli)[words[0]].make_context(words[0], list(words[1:]), parent=group).params
 
 
 def test_the_configuration_is_one_and_the_one_of_the_quick_start():
