@@ -10,7 +10,19 @@ from servers import fetch
 from tests.serve import service
 from tests.serve.service import append, lines, prediction, predictions, serve
 
-MODELS = ("appended", "renamed", "truncated", "vanishing", "unreadable", "folder", "empty", "stopped", "lost", "many")
+MODELS = (
+    "appended",
+    "partial",
+    "renamed",
+    "truncated",
+    "vanishing",
+    "unreadable",
+    "folder",
+    "empty",
+    "stopped",
+    "lost",
+    "many",
+)
 STALE_SECONDS = 4
 
 
@@ -38,17 +50,17 @@ def test_rows_that_are_appended_are_counted(exporter):
 
 
 def test_a_partial_last_line_waits(exporter):
-    log = exporter.folder / "appended.jsonl"
-    append(log, predictions(2, first=8))
-    before = exporter.until_counted("appended", 10)
-    line = predictions(1, first=10)
+    log = exporter.folder / "partial.jsonl"
+    append(log, predictions(2))
+    before = exporter.until_counted("partial", 2)
+    line = predictions(1, first=2)
     append(log, line[:40])
-    waiting = exporter.until(lambda found: found("ml_exporter_source_lag_bytes", source="appended") == 40, "40 bytes")
+    waiting = exporter.until(lambda found: found("ml_exporter_source_lag_bytes", source="partial") == 40, "40 bytes")
     append(log, line[40:])
-    after = exporter.until_counted("appended", 11)
-    for found, rows in ((before, 10), (waiting, 10), (after, 11)):
-        assert found("ml_exporter_rows_read_total", source="appended") == rows
-        assert found("ml_exporter_rows_rejected_total", source="appended", reason="malformed") == 0
+    after = exporter.until_counted("partial", 3)
+    for found, rows in ((before, 2), (waiting, 2), (after, 3)):
+        assert found("ml_exporter_rows_read_total", source="partial") == rows
+        assert found("ml_exporter_rows_rejected_total", source="partial", reason="malformed") == 0
 
 
 def test_rename_and_create(exporter):
